@@ -1,0 +1,43 @@
+# Each target sets up .venv by itself where it is missing or incomplete.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.PHONY: train test test-fast lint lock bench clean help
+
+help:
+	@echo "make train [ARGS=...]  make test  make test-fast  make lint  make bench  make lock  make clean"
+
+train: .venv/complete
+	$(BIN)/python train.py model=mlp optimizer=adam $(ARGS)
+
+test: .venv/complete
+	$(BIN)/python -m pytest $(ARGS)
+
+test-fast: .venv/complete
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+lint: .venv/complete
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/complete
+	$(BIN)/python benchmarks/article.py $(ARGS)
+
+# Versions and hashes for Linux, macOS and Windows, Python 3.11 to 3.13; no index is named.
+lock: .venv/complete
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-annotate --upgrade --extra dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf .venv
+
+# The last line of an installation: until it stands, an interrupted one starts afresh.
+.venv/complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit(f"Factorial needs Python 3.11 or newer; {sys.executable} is {v}: make PYTHON=/path/to/another")'
+	@test -f $@ || $(PYTHON) -m venv --clear .venv
+	@rm -f $@
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@

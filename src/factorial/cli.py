@@ -1,0 +1,83 @@
+"""What was typed: translated for Hydra, answered in readable lines, ended with an exit code."""
+
+import atexit
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import NoReturn
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from factorial.combination import Combination
+from factorial.config import BadInput, count_epochs, explain, parse
+
+
+def main(task: Callable[[], object]) -> NoReturn:
+    """Run a Hydra application; what a user can mend ends in one message, our bugs in a trace."""
+    # argparse takes no overrides on both sides of an option, so -m goes first
+    typed = sorted(
+        map(count_epochs, sys.argv[1:]), key=lambda word: word not in ("-m", "--multirun")
+    )
+    sys.argv[1:] = typed
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come here instead of being printed there
+    code: object = 0
+    try:
+        task()
+    except SystemExit as end:
+        code = end.code
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        code = report(error)
+    leave(code)
+
+
+def train(composed: DictConfig) -> object:
+    """One job of train.py: within a sweep its outcome, alone its end on the screen."""
+    asked = Combination.of(composed, HydraConfig.get())
+    try:
+        parse(composed)  # before the imports: an answer to bad input need not wait for torch
+        from factorial import run, sweep
+
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            return sweep.attempt(asked)
+        return run.alone(asked)
+    except Exception as error:  # Hydra would print words of its own around it
+        raise SystemExit(report(error)) from error
+
+
+def report(error: Exception) -> int:
+    """Say what went wrong; the exit code."""
+    print(readable(error) or "".join(traceback.format_exception(error)), file=sys.stderr)
+    return 1
+
+
+def readable(error: Exception) -> str | None:
+    """The message for what a user can mend; None for anything else."""
+    if isinstance(error, BadInput | ArithmeticError):
+        return f"error: {error}"
+    if isinstance(error, MissingConfigException) and error.options:
+        group, _, option = str(error.missing_cfg_file).rpartition("/")
+        return f"error: {group}={option}: allowed is one of {', '.join(sorted(error.options))}"
+    if isinstance(error, OverrideParseException):
+        return f"error: {error.override}: not an override; allowed is GROUP=OPTION or KEY=VALUE"
+    if isinstance(error, HydraException):
+        if isinstance(error.__cause__, OmegaConfBaseException):
+            return f"error: {explain(error.__cause__)}"
+        return f"error: {' '.join(str(error).split())}"
+    return None
+
+
+def leave(code: object) -> NoReturn:
+    """Exit at once: to tear the interpreter down takes longer than to import torch."""
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))

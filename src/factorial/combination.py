@@ -1,0 +1,86 @@
+"""One combination of factors as it was asked for, and what the record calls it."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from factorial.config import Config
+
+GROUPS = ("model", "optimizer", "schedule", "data")
+
+# the record's word for a setting, where the config's own says more than a reader needs
+SHORT = {
+    "epochs.count": "epochs",
+    "device.kind": "device",
+    "device.threads": "threads",
+    "device.precision": "precision",
+}
+# no hyperparameters: where things are written, what follows from the rest, facts of the data
+UNRECORDED = (
+    "tracking.",
+    "outputs",
+    "steps",
+    *(
+        f"data.{key}"
+        for key in ("name", "root", "fallback", "examples", "shape", "classes", "white")
+    ),
+)
+# what every run's name says in its first words
+NAMED = ("model", "optimizer", "optimizer.lr", "epochs", "epochs.count", "seed", "experiment")
+
+
+class Combination(NamedTuple):
+    """A composed config, the options chosen in each group, and the overrides as typed."""
+
+    composed: DictConfig
+    choices: Mapping[str, str]
+    typed: list[str]
+
+    @classmethod
+    def of(cls, composed: DictConfig, hydra: Any) -> "Combination":
+        return cls(composed, dict(hydra.runtime.choices), list(hydra.overrides.task))
+
+    @classmethod
+    def split(cls, whole: DictConfig) -> "Combination":
+        """From a config that still holds Hydra's own node."""
+        composed = whole.copy()
+        with open_dict(composed):
+            hydra = composed.pop("hydra")
+        return cls.of(composed, hydra)
+
+    @classmethod
+    def compose(cls, typed: list[str]) -> "Combination":
+        return cls.split(compose("config", overrides=typed, return_hydra_config=True))
+
+    def name(self, config: Config) -> str:
+        """What tells runs apart: `mlp adam lr=0.001 e15 s0`, then whatever else was set."""
+        words = [self.choices["model"], self.choices["optimizer"]]
+        if "lr" in config.optimizer:
+            words.append(f"lr={config.optimizer['lr']:g}")
+        words += [f"e{config.epochs.count}", f"s{config.seed}"]
+        for override in self.typed:
+            key, _, value = override.partition("=")
+            if key not in NAMED and not key.startswith(UNRECORDED):
+                words.append(f"{key.rpartition('.')[2]}={value}")
+        return " ".join(words)
+
+    def params(self) -> dict[str, Any]:
+        """The options of the groups and the flattened settings, under the record's names."""
+        settings = flatten(OmegaConf.to_container(self.composed, resolve=True))
+        return {group: self.choices[group] for group in GROUPS} | {
+            SHORT.get(key, key): value
+            for key, value in settings.items()
+            if not key.startswith(UNRECORDED) and not key.endswith("_target_")
+        }
+
+
+def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
+    """The leaves of nested dicts under dotted keys; a list is a leaf."""
+    if not isinstance(node, dict):
+        return {prefix: node}
+    leaves: dict[str, Any] = {}
+    for key, value in node.items():
+        leaves |= flatten(value, f"{prefix}.{key}" if prefix else key)
+    return leaves

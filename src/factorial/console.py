@@ -1,0 +1,136 @@
+"""What a user sees: a live line per epoch, the end of a run, the table of a sweep."""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from factorial.trainer import Epoch
+
+if TYPE_CHECKING:
+    from factorial.run import Outcome
+
+WIDE = 200  # columns where no terminal sets a width
+
+
+def console() -> Console:
+    """Standard output as it is now; plain text where it is no terminal."""
+    terminal = sys.stdout.isatty()
+    return Console(file=sys.stdout, width=None if terminal else WIDE, highlight=False)
+
+
+class Display:
+    """Shows runs as they train: a line per epoch for a single run, or just the bar (brief)."""
+
+    def __init__(self, brief: bool) -> None:
+        self.brief = brief
+
+    @contextlib.contextmanager
+    def training(self, name: str, epochs: int) -> Iterator["Line"]:
+        screen = console()
+        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+        bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+        with bar:
+            yield Line(screen, bar, name, epochs, self.brief)
+
+
+class Line:
+    def __init__(self, screen: Console, bar: Progress, name: str, epochs: int, brief: bool) -> None:
+        self.screen, self.bar, self.name, self.epochs, self.brief = screen, bar, name, epochs, brief
+        self.task = bar.add_task(f"{name}  epoch 1/{epochs}", total=epochs)
+        self.seconds = 0.0
+
+    def epoch(self, row: Epoch) -> str:
+        """Show one epoch; its line."""
+        self.seconds += row.seconds
+        left = self.seconds / row.epoch * (self.epochs - row.epoch)
+        now = (
+            f"{self.name}  epoch {min(row.epoch + 1, self.epochs)}/{self.epochs}  {left:.0f} s left"
+        )
+        self.bar.update(self.task, completed=row.epoch, description=now)
+        line = describe(row, self.epochs, left)
+        if not self.brief:
+            self.screen.print(line, soft_wrap=True)
+        return line
+
+
+def describe(row: Epoch, epochs: int, left: float) -> str:
+    """One epoch in one line; losses in nats, times in seconds."""
+    held_out = ""
+    if row.validation is not None:
+        held_out = f"validation {row.validation.loss:.4f}  accuracy {row.validation.accuracy:.4f}  "
+    count = f"{row.epoch:{len(str(epochs))}}/{epochs}"
+    times = f"{row.seconds:.2f} s  {left:.0f} s left"
+    return f"epoch {count}  train {row.train_loss:.4f}  {held_out}{times}"
+
+
+def say(*lines: str) -> None:
+    for line in lines:
+        console().print(line, soft_wrap=True, markup=False)
+
+
+def warn(*lines: str) -> None:
+    for line in lines:
+        Console(stderr=True, highlight=False).print(
+            f"WARNING: {line}", style="bold red", soft_wrap=True, markup=False
+        )
+
+
+def show_end(outcome: "Outcome", data: str, page: str) -> None:
+    held_out = "" if outcome.validation is None else f"   (validation {outcome.validation:.4f})"
+    assert outcome.folder is not None
+    say(
+        f"test accuracy  {outcome.test:.4f} on {data}{held_out}",
+        f"run            {outcome.run}",
+        f"folder         {os.path.relpath(outcome.folder)}",
+        *([f"compare        {page}"] if page else []),
+    )
+
+
+def show_outcome(outcome: "Outcome") -> None:
+    """One run of a sweep in one line."""
+    if outcome.status == "FINISHED":
+        say(f"finished  {outcome.name}  {accuracies(outcome)}  {outcome.seconds:.1f} s")
+    else:
+        say(f"FAILED    {outcome.name}  {outcome.reason}")
+
+
+def accuracies(outcome: "Outcome") -> str:
+    held_out = "" if outcome.validation is None else f"validation {outcome.validation:.4f}  "
+    return f"{held_out}test {outcome.test:.4f}"
+
+
+def show_table(rows: Sequence[Mapping[str, str]], outcomes: Sequence["Outcome"], page: str) -> None:
+    """Every combination of a sweep by what varies, then every failure with its reason."""
+    table = Table(box=box.SIMPLE)
+    factors = list(rows[0])
+    for name in [*factors, "validation", "test", "seconds", "status"]:
+        table.add_column(
+            name, justify="right" if name in ("validation", "test", "seconds") else "left"
+        )
+    for row, outcome in zip(rows, outcomes, strict=True):
+        table.add_row(
+            *(row[factor] for factor in factors),
+            *(
+                "" if share is None else f"{share:.4f}"
+                for share in (outcome.validation, outcome.test)
+            ),
+            f"{outcome.seconds:.1f}",
+            outcome.status,
+        )
+    console().print(table)
+    failures = [outcome for outcome in outcomes if outcome.status != "FINISHED"]
+    if any(outcome.test is not None and outcome.validation is None for outcome in outcomes):
+        say("no validation split: to choose among these rows is to choose on the test set")
+    for outcome in failures:
+        say(f"FAILED {outcome.name}: {outcome.reason}")
+    say(
+        f"{len(outcomes)} combinations, {len(failures)} failed",
+        *([f"compare: {page}"] if page else []),
+    )

@@ -1,0 +1,123 @@
+"""Images as uint8 tensors on the device: a batch is an index, scaled when it is taken."""
+
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from factorial import config, files
+from factorial.config import BadInput
+from factorial.environment import derive_seed, permutation
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples on one device: images uint8 [n, *shape], labels int64 [n]."""
+
+    images: Tensor
+    labels: Tensor
+    white: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Images float32, divided by `white`, and labels of a batch."""
+        return self.images[index].float().div_(self.white), self.labels[index]
+
+    def to(self, device: torch.device) -> "Split":
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def unscaled(self) -> "Split":
+        """The same examples with pixels as they are stored, 0 to `white`."""
+        return replace(self, white=1)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The splits of one run on its device; without a validation split that one is empty."""
+
+    name: str
+    digest: str
+    train: Split
+    validation: Split
+    test: Split
+
+
+def load(settings: config.Data, device: torch.device) -> Data:
+    """Read, check, split. Raises files.Missing or BadInput, never trains on damaged files."""
+    source = None if settings.name == "digits" else folder(settings)
+    train, test, digest = read(settings.name, source, settings.white)
+    facts = (len(train), list(train.images.shape[1:]), int(train.labels.max()) + 1)
+    stated = (settings.examples, settings.shape, settings.classes)
+    if facts != stated:
+        raise BadInput(
+            f"data: {settings.name} holds (examples, shape, classes) {facts}, not {stated}"
+        )
+    held_out = stratified(train.labels, settings.validation_examples, settings.seed)
+    kept, validation = divide(train, held_out)
+    return Data(settings.name, digest, kept.to(device), validation.to(device), test.to(device))
+
+
+def require(settings: config.Data) -> None:
+    """Have the files on disk, by download if need be. Raises files.Missing, or BadInput."""
+    if settings.name != "digits":
+        files.require(settings.name, folder(settings))
+
+
+def folder(settings: config.Data) -> Path:
+    if settings.root is None:
+        raise BadInput(f"data.root=null: allowed is the folder that holds {settings.name}")
+    return Path(settings.root)
+
+
+@functools.lru_cache(maxsize=1)
+def read(name: str, source: Path | None, white: int) -> tuple[Split, Split, str]:
+    """Training and test examples on the CPU, and the SHA-256 of all their bytes."""
+    train, test = read_digits(white) if source is None else read_files(name, source, white)
+    digest = hashlib.sha256()
+    for part in (train.images, train.labels, test.images, test.labels):
+        digest.update(part.contiguous().numpy().data)
+    return train, test, digest.hexdigest()
+
+
+def read_files(name: str, source: Path, white: int) -> tuple[Split, Split]:
+    train, test = files.open_dataset(name, source)
+    return Split(train.data, train.targets, white), Split(test.data, test.targets, white)
+
+
+def read_digits(white: int) -> tuple[Split, Split]:
+    """scikit-learn's digits, of which a fixed, stratified fifth is the test set."""
+    from sklearn.datasets import load_digits  # here: a second of import that MNIST does not need
+
+    digits = load_digits()
+    images = torch.from_numpy(digits.images).to(torch.uint8)
+    everything = Split(images, torch.from_numpy(digits.target).long(), white)
+    return divide(everything, stratified(everything.labels, size=360, seed=0))
+
+
+def divide(split: Split, held_out: Tensor) -> tuple[Split, Split]:
+    """What is not held out, and what is, each in the order in which it is stored."""
+    kept = torch.ones(len(split), dtype=torch.bool)
+    kept[held_out] = False
+    return (
+        replace(split, images=split.images[kept], labels=split.labels[kept]),
+        replace(split, images=split.images[~kept], labels=split.labels[~kept]),
+    )
+
+
+def stratified(labels: Tensor, size: int, seed: int) -> Tensor:
+    """`size` indices drawn without replacement, each class in its share (largest remainders)."""
+    counts = torch.bincount(labels)
+    ideal = counts.double() * size / len(labels)
+    sizes = ideal.floor().long()
+    sizes[(ideal - sizes).argsort(descending=True, stable=True)[: size - int(sizes.sum())]] += 1
+    drawn = []
+    for label, count in enumerate(sizes.tolist()):
+        members = (labels == label).nonzero().flatten()
+        order = permutation(len(members), derive_seed(seed, "stratified", label))
+        drawn.append(members[order[:count]])
+    return torch.cat(drawn)

@@ -1,0 +1,58 @@
+"""Where a run executes: device, threads, determinism, derived randomness, the code's version."""
+
+import functools
+import hashlib
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import torch
+
+from factorial.config import BadInput, Device
+
+
+def derive_seed(seed: int, *purpose: str | int) -> int:
+    """A seed for one purpose, in [0, 2**63): the head of SHA-256 over (seed, purpose)."""
+    digest = hashlib.sha256(json.dumps([seed, *purpose]).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def permutation(size: int, seed: int) -> torch.Tensor:
+    """A random order of range(size), int64 on the CPU: the same whatever device trains."""
+    return torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+
+
+def prepare(settings: Device) -> torch.device:
+    """Set threads and determinism of this process. Raises BadInput for an absent device."""
+    available = ["cpu"]
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    kind = available[0] if settings.kind == "auto" else settings.kind
+    if kind not in available:
+        raise BadInput(f"device={kind}: allowed here is auto or {', '.join(available)}")
+    if settings.threads is not None:
+        torch.set_num_threads(settings.threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
+    torch.use_deterministic_algorithms(True)
+    return torch.device(kind)
+
+
+@functools.cache
+def git() -> dict[str, str]:
+    """The commit of this package's checkout and whether files differ from it; empty outside one."""
+
+    def ask(*command: str) -> str:
+        folder = Path(__file__).parent
+        answer = subprocess.run(
+            ["git", *command], cwd=folder, capture_output=True, text=True, check=True, timeout=10
+        )
+        return answer.stdout.strip()
+
+    try:
+        dirty = bool(ask("status", "--porcelain"))
+        return {"git.commit": ask("rev-parse", "HEAD"), "git.dirty": str(dirty).lower()}
+    except (OSError, subprocess.SubprocessError):
+        return {}

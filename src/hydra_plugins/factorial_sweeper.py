@@ -1,0 +1,42 @@
+"""Hydra's seat for the sweep: it knows every combination before the first starts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class FactorialSweeper(Sweeper):
+    """All combinations of all levels, and a preset's systems, through whichever launcher is set."""
+
+    def __init__(self, params: DictConfig, systems: Sequence[Sequence[str]]) -> None:
+        pass  # read from the config, where they stand beside everything else
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.config = config
+        self.hydra_context = hydra_context
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from factorial.combination import Combination
+        from factorial.sweep import run_sweep
+
+        assert self.config is not None and self.hydra_context is not None
+        base, loader = self.config, self.hydra_context.config_loader
+
+        def compose(words: list[str]) -> Combination:
+            return Combination.split(loader.load_sweep_config(base, words))
+
+        def launch(jobs: list[list[str]]) -> Sequence[JobReturn]:
+            assert self.launcher is not None
+            return self.launcher.launch(jobs, initial_job_idx=0)
+
+        return run_sweep(base, arguments, compose, launch)
