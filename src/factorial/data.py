@@ -24,9 +24,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
-        """Images float32, divided by `white`, and labels of a batch."""
-        return self.images[index].float().div_(self.white), self.labels[index]
+    def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """A batch: images float32, divided by `white`, and labels."""
+        # index_select copies whole images; indexing with a tensor would go pixel by pixel
+        images = self.images.index_select(0, index).float().div_(self.white)
+        return images, self.labels.index_select(0, index)
 
     def to(self, device: torch.device) -> "Split":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))

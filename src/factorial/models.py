@@ -3,7 +3,8 @@
 Images are float32, logits as the precision has them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import prod
 
@@ -11,8 +12,8 @@ from torch import nn
 
 from factorial.config import BadInput, is_number
 
-ACTIVATIONS = {
-    "relu": nn.ReLU,
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": partial(nn.ReLU, inplace=True),  # one pass over memory less, the same result
     "leaky_relu": nn.LeakyReLU,
     "elu": nn.ELU,
     "gelu": nn.GELU,

@@ -54,6 +54,7 @@ class Run:
         self.client = store.client
         self.rows: list[dict[str, float]] = []
         self.closing: dict[str, float] = {}
+        self.status = "FINISHED"  # what it will be if nothing goes wrong
         if self.client is None:
             self.id, artifacts = uuid.uuid4().hex, None
         else:
@@ -94,13 +95,13 @@ class Run:
             if self.client is not None:
                 self.client.set_tag(self.id, key, value[:8000])  # MLflow cuts longer ones silently
 
-    def end(self, status: str) -> None:
+    def end(self) -> None:
         document = {"epochs": self.rows, **self.closing}
         (self.folder / "metrics.json").write_text(json.dumps(document, indent=1) + "\n")
         if self.uploads:
             self.client.log_artifacts(self.id, str(self.folder))
         if self.client is not None:
-            self.client.set_terminated(self.id, status)
+            self.client.set_terminated(self.id, self.status)
 
     def _log(self, metrics: Mapping[str, float], step: float) -> None:
         if self.client is None:
@@ -188,9 +189,10 @@ def recording(store: Store, name: str, tags: Mapping[str, str]) -> Iterator[Run]
             stopped = isinstance(error, KeyboardInterrupt | SystemExit)
             log.info("stopped: %s", reason(error), exc_info=not isinstance(error, ArithmeticError))
             run.tag(failure=reason(error))
-            run.end("KILLED" if stopped else "FAILED")
+            run.status = "KILLED" if stopped else "FAILED"
             raise
-        run.end("FINISHED")
+        finally:
+            run.end()
 
 
 def reason(error: BaseException) -> str:
@@ -204,6 +206,7 @@ def reason(error: BaseException) -> str:
 def logging_to(file: Path) -> Iterator[None]:
     handler = logging.FileHandler(file, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.getLogger("factorial").setLevel(logging.INFO)
     root = logging.getLogger()
     root.addHandler(handler)
     try:
@@ -219,5 +222,6 @@ def failed(
     """Record a run that could not even start; its id."""
     run = Run(store, name, {**tags, "failure": why})
     run.describe(params)
-    run.end("FAILED")
+    run.status = "FAILED"
+    run.end()
     return run.id

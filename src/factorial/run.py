@@ -33,7 +33,7 @@ class Outcome:
 
 def alone(asked: Combination) -> Outcome:
     """Train one combination and show its end. Raises whatever goes wrong."""
-    asked = with_data(asked, Combination.compose)
+    asked = ready(asked, Combination.compose)
     outcome = execute(asked, console.Display(brief=False))
     if outcome.error is not None:
         raise outcome.error
@@ -42,12 +42,14 @@ def alone(asked: Combination) -> Outcome:
     return outcome
 
 
-def with_data(asked: Combination, compose: Callable[[list[str]], Combination]) -> Combination:
+def ready(asked: Combination, compose: Callable[[list[str]], Combination]) -> Combination:
     """What was asked, or the same on `data.fallback` where its data are not to be had.
 
-    Raises files.Missing where there is no fallback, and BadInput.
+    Whatever can be refused is refused here, before data are looked for, let alone loaded: raises
+    BadInput, and files.Missing where there is no fallback.
     """
     config = parse(asked.composed)
+    trainer.start(config, environment.prepare(config.device))
     try:
         data.require(config.data)
         return asked

@@ -14,7 +14,7 @@ from factorial import console, environment, record
 from factorial.cli import readable
 from factorial.combination import SHORT, Combination
 from factorial.config import BadInput, Config, count_epochs, parse
-from factorial.run import Outcome, execute, with_data
+from factorial.run import Outcome, execute, ready
 
 Launch = Callable[[list[list[str]]], Sequence[JobReturn]]
 
@@ -95,9 +95,11 @@ def run_sweep(
                 outcome.run = record.failed(
                     store, outcome.name, family, job.levels(), outcome.reason
                 )
+        failed = any(outcome.status != "FINISHED" for outcome in outcomes)
+        parent.status = "FAILED" if failed else "FINISHED"
     rows = [{key: job.levels().get(key, "") for key in varying(jobs)} for job in jobs]
     console.show_table(rows, outcomes, record.page(tracking, base.outputs))
-    if any(outcome.status != "FINISHED" for outcome in outcomes):
+    if failed:
         raise SystemExit(1)
     return outcomes
 
@@ -109,7 +111,7 @@ def prepare(words: list[str], compose: Callable[[list[str]], Combination]) -> Jo
     that this combination alone does not have, or refuses, fails it alone.
     """
     try:
-        asked = with_data(compose(words), compose)
+        asked = ready(compose(words), compose)
         return Job(asked.typed, parse(asked.composed))
     except MissingConfigException:
         raise

@@ -97,8 +97,8 @@ def evaluate(model: nn.Module, split: Split, precision: str) -> Evaluation | Non
     loss = torch.zeros((), device=device)
     correct = torch.zeros((), device=device, dtype=torch.int64)
     model.eval()
-    for begin in range(0, len(split), EVALUATED_AT_ONCE):
-        images, labels = split[begin : begin + EVALUATED_AT_ONCE]
+    for index in torch.arange(len(split), device=device).split(EVALUATED_AT_ONCE):
+        images, labels = split[index]
         with autocast(device, precision):
             logits = model(images)
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")

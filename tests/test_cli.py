@@ -1,0 +1,133 @@
+"""The command line as a user meets it."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, recorded, train
+
+pytestmark = pytest.mark.slow
+
+NOWHERE = {
+    "FACTORIAL_DATA": "",
+    "http_proxy": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+}
+
+
+def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "train.py", *words]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | env, text=True, capture_output=True)
+
+
+def test_a_run_ends_with_accuracy_id_folder_and_the_command_for_the_page(tmp_path: Path) -> None:
+    done = train(tmp_path, "data=digits", "epochs=2")
+    assert done.returncode == 0
+    (entry,) = recorded(tmp_path)
+    said = dict(
+        re.findall(r"^(test accuracy|run|folder|compare) +(.*)$", done.stdout, re.MULTILINE)
+    )
+    assert said["run"] == entry.info.run_id
+    assert (ROOT / said["folder"] / "weights.safetensors").is_file()
+    assert said["test accuracy"].startswith(f"{entry.data.metrics['test/accuracy']:.4f} on digits")
+    program, *rest = shlex.split(said["compare"])
+    assert Path(shutil.which(program) or ROOT / program).is_file()
+    assert rest[:2] == ["ui", "--backend-store-uri"]
+    assert (ROOT / rest[2].removeprefix("sqlite:///")).samefile(tmp_path / "mlflow.db")
+
+
+def test_every_epoch_is_a_plain_line_where_there_is_no_terminal(tmp_path: Path) -> None:
+    done = train(tmp_path, "data=digits", "epochs=3")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("epoch")]
+    form = r"epoch \d/3  train [\d.]+  validation [\d.]+  accuracy 0\.\d{4}  [\d.]+ s  \d+ s left"
+    assert len(lines) == 3
+    assert all(re.fullmatch(form, line) for line in lines)
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f]", done.stdout + done.stderr)
+    assert done.stderr == ""
+
+
+def test_help_shows_groups_options_and_five_examples() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    assert "optimizer: adadelta, adagrad, adam, adamw, momentum, nadam" in done.stdout
+    assert "epochs: article, long, short, smoke" in done.stdout
+    examples = done.stdout.partition("Examples")[2]
+    assert examples.count("python train.py") == 5
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    {
+        "optimizer=adamm": "error: optimizer=adamm: allowed is one of adadelta, adagrad",
+        "optimizer.lr=-1": "error: optimizer.lr=-1: allowed is a finite number above 0\n",
+        "optimizer.lrr=1": "error: optimizer.lrr is not a setting (did you mean lr?): allowed",
+        "epochs=0": "error: epochs.count=0: allowed is a whole number, 1 or more\n",
+        "data.batch_size=x": "error: data.batch_size=x: allowed is a whole number, 1 or more\n",
+        "model.hidden=[]": "error: model.hidden=[]: allowed is a list of one or more whole numbers",
+    }.items(),
+)
+def test_bad_input_is_one_line_and_exit_code_1(word: str, message: str, tmp_path: Path) -> None:
+    done = train(tmp_path, "data.root=/nonexistent", word)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failing_run_says_why_and_exits_with_1(tmp_path: Path) -> None:
+    done = train(tmp_path, "data=digits", "optimizer=sgd", "optimizer.lr=1e30", "epochs=1")
+    assert done.returncode == 1
+    assert done.stderr == "error: the training loss is nan in epoch 1\n"
+    assert [entry.info.status for entry in recorded(tmp_path)] == ["FAILED"]
+
+
+def test_cfg_job_prints_the_composed_config() -> None:
+    done = run("--cfg", "job", "--resolve", "data=digits", "epochs=7")
+    assert done.returncode == 0
+    assert "count: 7" in done.stdout
+    assert "steps: 91" in done.stdout
+
+
+def test_overrides_may_stand_on_both_sides_of_m(tmp_path: Path) -> None:
+    done = train(tmp_path, "data=digits", "epochs=1", "-m", "seed=0,1")
+    assert done.returncode == 0, done.stderr
+    assert "2 combinations, 0 failed" in done.stdout
+
+
+def test_shell_completion_completes_groups_and_options() -> None:
+    script = run("-sc", "install=bash").stdout
+    assert "complete" in script
+    query = run("-sc", "query=bash", COMP_LINE="python train.py optimizer=ada", COMP_POINT="29")
+    assert query.stdout.split() == [
+        f"optimizer={name}" for name in ("adadelta", "adagrad", "adam", "adamw")
+    ]
+
+
+def test_without_mnist_the_main_job_falls_back_loudly(tmp_path: Path) -> None:
+    done = train(tmp_path, "model=mlp", "epochs=1", f"data.root={tmp_path / 'none'}", env=NOWHERE)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING: MNIST is not in" in done.stderr
+    assert "RUNNING ON DIGITS INSTEAD, in experiment mnist-fallback-digits" in done.stderr
+    (entry,) = recorded(tmp_path)
+    assert entry.data.params["data"] == "digits"
+    assert " on digits" in done.stdout
+
+
+def test_a_sweep_without_mnist_falls_back_as_one(tmp_path: Path) -> None:
+    words = ["-m", "model=linear", "seed=0,1", "epochs=1", f"data.root={tmp_path / 'none'}"]
+    done = train(tmp_path, *words, env=NOWHERE)
+    assert done.returncode == 0, done.stderr
+    assert {entry.data.params.get("data", "digits") for entry in recorded(tmp_path)} == {"digits"}
+    assert len({entry.info.experiment_id for entry in recorded(tmp_path)}) == 1
+
+
+def test_a_preset_never_falls_back(tmp_path: Path) -> None:
+    done = train(tmp_path, "experiment=article", f"data.root={tmp_path / 'none'}", env=NOWHERE)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: MNIST is not in")
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,215 @@
+"""Splits, and the files behind them: what is damaged or missing is named and never trained on."""
+
+import gzip
+import hashlib
+import multiprocessing
+import os
+import shutil
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import torch
+import torchvision.datasets
+from conftest import CPU, configured, digits
+
+from factorial import data, files
+from factorial.config import BadInput
+
+NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
+NAMES += ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
+
+
+def rows(split: data.Split) -> list[bytes]:
+    return [image.numpy().tobytes() for image in split.images]
+
+
+def test_the_splits_are_disjoint_and_complete() -> None:
+    splits = digits(configured())
+    sizes = [len(split) for split in (splits.train, splits.validation, splits.test)]
+    assert sizes == [1293, 144, 360]
+    assert len(set(rows(splits.train) + rows(splits.validation) + rows(splits.test))) == 1797
+
+
+def test_the_validation_split_is_stratified() -> None:
+    labels = torch.arange(10).repeat_interleave(torch.arange(10, 110, 10))
+    drawn = labels[data.stratified(labels, size=55, seed=3)]
+    assert torch.equal(torch.bincount(drawn), torch.arange(1, 11))
+
+
+def test_a_stratified_draw_has_the_size_asked_for_and_no_index_twice() -> None:
+    labels = torch.randint(0, 7, (997,), generator=torch.Generator().manual_seed(0))
+    for size in (0, 1, 100, 996):
+        assert len(set(data.stratified(labels, size, seed=1).tolist())) == size
+
+
+def test_the_test_set_does_not_depend_on_the_seed_of_the_validation_split() -> None:
+    first, second = (digits(configured(f"data.seed={seed}")) for seed in (0, 1))
+    assert torch.equal(first.test.images, second.test.images)
+    assert not torch.equal(first.validation.images, second.validation.images)
+    assert first.digest == second.digest
+
+
+def test_a_batch_is_scaled_to_0_1_and_unscaled_as_stored() -> None:
+    split = digits(configured()).test
+    everything = torch.arange(len(split))
+    assert split[everything][0].max() == 1.0
+    assert split.unscaled()[everything][0].max() == 16.0
+    assert split.images.dtype == torch.uint8
+
+
+# A tiny data set in MNIST's format, with archives and checksums of its own, on a local server
+
+
+def idx(shape: tuple[int, ...], values: bytes) -> bytes:
+    return struct.pack(f">HBB{len(shape)}I", 0, 8, len(shape), *shape) + values
+
+
+@pytest.fixture
+def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The class MNIST with a local mirror; the paths that were asked of it."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    resources, known = [], {}
+    for name in NAMES:
+        count = 50 if name.startswith("train") else 20
+        shape = (count, 28, 28) if "images" in name else (count,)
+        size = count * 784 if "images" in name else count
+        content = idx(shape, bytes(i % 10 for i in range(size)))
+        packed = gzip.compress(content, mtime=0)
+        (folder / f"{name}.gz").write_bytes(packed)
+        resources.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
+        known[name] = hashlib.sha256(content).hexdigest()
+    asked: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            asked.append(self.path)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_address[1]}/"
+    for dataset in (torchvision.datasets.MNIST, torchvision.datasets.FashionMNIST):
+        monkeypatch.setattr(dataset, "mirrors", [address])
+        monkeypatch.setattr(dataset, "resources", resources)
+    monkeypatch.setattr(files, "MNIST", known)
+    yield asked
+    server.shutdown()
+
+
+def test_a_missing_data_set_is_downloaded_once(served: list[str], tmp_path: Path) -> None:
+    train, test = files.open_dataset("mnist", tmp_path)
+    assert (len(train), len(test)) == (50, 20)
+    before = len(served)
+    files.open_dataset("mnist", tmp_path)
+    assert len(served) == before
+    assert not list(tmp_path.glob(".incoming*"))
+
+
+def test_several_processes_may_start_at_once(served: list[str], tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    with context.Pool(4) as pool:
+        pool.starmap(files.require, [("mnist", tmp_path)] * 4)
+    # 4 x "does it answer", then each archive once (its redirects are looked up first)
+    assert len(served) <= 4 + 2 * len(NAMES)
+    assert len(files.open_dataset("mnist", tmp_path)[0]) == 50
+
+
+def test_what_arrives_damaged_is_not_kept(served: list[str], tmp_path: Path) -> None:
+    (tmp_path / "server" / f"{NAMES[0]}.gz").write_bytes(gzip.compress(b"something else"))
+    with pytest.raises(files.Missing, match=r"can't be downloaded .*corrupted"):
+        files.open_dataset("mnist", tmp_path)
+    assert not list((tmp_path / "MNIST" / "raw").iterdir())
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+@pytest.mark.parametrize("file", NAMES)
+@pytest.mark.parametrize("damage", ["truncated", "flipped"])
+def test_a_damaged_file_is_named(
+    served: list[str], tmp_path: Path, name: str, file: str, damage: str
+) -> None:
+    files.open_dataset(name, tmp_path)
+    path = tmp_path / files.CLASSES[name] / "raw" / file
+    content = bytearray(path.read_bytes())
+    if damage == "truncated":
+        del content[-3:]
+    else:
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=rf"{file} is damaged .* delete it and run again"):
+        files.open_dataset(name, tmp_path)
+
+
+def test_a_file_that_nothing_vouches_for_is_not_used(served: list[str], tmp_path: Path) -> None:
+    files.open_dataset("fashion_mnist", tmp_path)
+    (tmp_path / "FashionMNIST" / "raw" / f"{NAMES[0]}.gz").unlink()
+    with pytest.raises(BadInput, match=r"without it .* can't be checked"):
+        files.open_dataset("fashion_mnist", tmp_path)
+
+
+def test_an_unchecked_cache_of_old_is_not_used(served: list[str], tmp_path: Path) -> None:
+    files.open_dataset("mnist", tmp_path)
+    (tmp_path / "MNIST" / "processed").mkdir()
+    with pytest.raises(BadInput, match="an old torchvision's cache"):
+        files.open_dataset("mnist", tmp_path)
+
+
+def test_missing_files_are_named_with_what_to_do(
+    served: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.open_dataset("mnist", tmp_path)
+    (tmp_path / "MNIST" / "raw" / NAMES[2]).unlink()
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    with pytest.raises(files.Missing) as caught:
+        files.open_dataset("mnist", tmp_path)
+    assert f"(missing: {NAMES[2]})" in str(caught.value)
+    assert "FACTORIAL_DATA" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_network_that_never_answers_takes_at_most_15_seconds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = socket.create_server(("127.0.0.1", 0))  # takes connections and says nothing
+    address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address, address])
+    began = time.monotonic()
+    with pytest.raises(files.Missing):
+        files.open_dataset("mnist", tmp_path)
+    assert time.monotonic() - began < 15
+    silent.close()
+
+
+@pytest.mark.mnist
+def test_a_flipped_bit_of_mnist_itself_is_found(tmp_path: Path) -> None:
+    shutil.copytree(Path(os.environ["FACTORIAL_DATA"]) / "MNIST", tmp_path / "MNIST")
+    path = tmp_path / "MNIST" / "raw" / NAMES[2]
+    path.chmod(0o644)
+    path.parent.chmod(0o755)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 128
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=f"{NAMES[2]} is damaged"):
+        files.open_dataset("mnist", tmp_path)
+
+
+@pytest.mark.mnist
+def test_mnist_has_the_published_sizes() -> None:
+    from factorial.combination import Combination
+    from factorial.config import parse
+
+    splits = data.load(parse(Combination.compose([]).composed).data, CPU)
+    assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [
+        54000,
+        6000,
+        10000,
+    ]
+    shares = torch.bincount(splits.validation.labels) / 6000
+    whole = torch.bincount(torch.cat([splits.train.labels, splits.validation.labels])) / 60000
+    torch.testing.assert_close(shares, whole, rtol=0, atol=1 / 6000)

@@ -1,0 +1,192 @@
+"""The training step against closed forms, torch's own classes and scikit-learn."""
+
+import itertools
+import math
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import CPU, configured, digits
+from sklearn.metrics import accuracy_score
+from torch.optim import lr_scheduler
+
+from factorial import trainer
+from factorial.config import CONF, Config
+from factorial.data import Data
+from factorial.environment import derive_seed, permutation
+
+OPTIMIZERS = {
+    "sgd": lambda p: torch.optim.SGD(p, lr=0.1),
+    "momentum": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9),
+    "nesterov": lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True),
+    "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.001),
+    "adagrad": lambda p: torch.optim.Adagrad(p, lr=0.01),
+    "adadelta": lambda p: torch.optim.Adadelta(p, lr=1.0),
+    "adam": lambda p: torch.optim.Adam(p, lr=0.001),
+    "adamw": lambda p: torch.optim.AdamW(p, lr=0.001, weight_decay=0.01),
+    "nadam": lambda p: torch.optim.NAdam(p, lr=0.001),
+    "radam": lambda p: torch.optim.RAdam(p, lr=0.001),
+}
+
+
+def trained(config: Config, epochs: int = 1) -> tuple[trainer.State, Data, list[trainer.Epoch]]:
+    state, splits = trainer.start(config, CPU), digits(config)
+    return state, splits, list(trainer.fit(state, splits, config, range(1, epochs + 1)))
+
+
+def weights(state: trainer.State) -> list[torch.Tensor]:
+    return [parameter.detach().clone() for parameter in state.model.parameters()]
+
+
+def equal(left: trainer.State, right: trainer.State) -> bool:
+    return all(map(torch.equal, weights(left), weights(right)))
+
+
+@pytest.mark.parametrize("model", ["linear", "mlp"])
+def test_untrained_loss_is_near_log_of_the_number_of_classes(model: str) -> None:
+    config = configured(f"model={model}")
+    evaluation = trainer.evaluate(trainer.start(config, CPU).model, digits(config).test, "float32")
+    assert evaluation is not None
+    assert evaluation.loss == pytest.approx(math.log(10), abs=0.25)
+
+
+def test_one_sgd_step_equals_the_closed_form() -> None:
+    """Softmax regression: dL/dW = mean of (softmax(Wx + b) - onehot(y)) x^T; W -= lr dL/dW."""
+    config = configured("model=linear", "optimizer=sgd", "data.batch_size=1293")
+    before = trainer.start(config, CPU)
+    weight, bias = (parameter.double() for parameter in weights(before))
+    after, splits, _ = trained(config)
+    images, labels = splits.train[torch.arange(len(splits.train))]
+    inputs = images.flatten(1).double()
+    error = (inputs @ weight.T + bias).softmax(1) - F.one_hot(labels, 10)
+    expected = weight - 0.1 * error.T @ inputs / len(labels), bias - 0.1 * error.mean(0)
+    for actual, wanted in zip(weights(after), expected, strict=True):
+        torch.testing.assert_close(actual.double(), wanted, rtol=0, atol=1e-6)
+
+
+def test_the_training_loss_is_the_mean_over_examples_whatever_the_last_batch() -> None:
+    """With a learning rate that changes nothing, every batch meets the same weights."""
+    config = configured("optimizer=sgd", "optimizer.lr=1e-30", "data.batch_size=500")
+    state, splits, (row,) = trained(config)
+    whole = trainer.evaluate(state.model, splits.train, "float32")
+    assert whole is not None
+    assert row.train_loss == pytest.approx(whole.loss, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_each_optimizer_steps_like_the_class_that_it_names(name: str) -> None:
+    assert set(OPTIMIZERS) == {file.stem for file in (CONF / "optimizer").glob("*.yaml")}
+    config = configured("model=linear", f"optimizer={name}", "data.drop_last=true")
+    reference = trainer.start(config, CPU).model
+    optimizer = OPTIMIZERS[name](reference.parameters())
+    state, splits, _ = trained(config)
+    for index in permutation(len(splits.train), derive_seed(0, "order", 1)).split(100)[:-1]:
+        images, labels = splits.train[index]
+        optimizer.zero_grad()
+        F.cross_entropy(reference(images), labels).backward()
+        optimizer.step()
+    for actual, wanted in zip(weights(state), reference.parameters(), strict=True):
+        torch.testing.assert_close(actual, wanted.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_another_optimizer_of_torch_needs_no_code() -> None:
+    config = configured(
+        "model=linear", "optimizer=rmsprop", "optimizer._target_=torch.optim.Adamax"
+    )
+    assert isinstance(trainer.start(config, CPU).optimizer, torch.optim.Adamax)
+
+
+@pytest.mark.parametrize(
+    ("name", "reference"),
+    {
+        "constant": lambda optimizer, steps: lr_scheduler.LambdaLR(optimizer, lambda step: 1.0),
+        "cosine": lambda optimizer, steps: lr_scheduler.CosineAnnealingLR(optimizer, steps),
+        "one_cycle": lambda optimizer, steps: lr_scheduler.OneCycleLR(optimizer, 0.1, steps),
+    }.items(),
+)
+def test_each_schedule_is_the_one_of_torch_over_the_whole_run(name: str, reference) -> None:
+    config = configured("model=linear", "optimizer=sgd", f"schedule={name}", "epochs.count=2")
+    state = trainer.start(config, CPU)
+    optimizer = torch.optim.SGD(trainer.start(config, CPU).model.parameters(), lr=0.1)
+    expected = reference(optimizer, config.steps)
+    optimizer.step()
+    for _ in range(config.steps - 1):
+        assert state.schedule.get_last_lr() == pytest.approx(expected.get_last_lr(), abs=1e-12)
+        state.optimizer.step()
+        state.schedule.step()
+        expected.step()
+
+
+def test_accuracy_and_loss_equal_those_of_scikit_learn_and_of_torch() -> None:
+    config = configured("model=linear", "optimizer=sgd")
+    state, splits, _ = trained(config, epochs=3)
+    evaluation = trainer.evaluate(state.model, splits.test, "float32")
+    images, labels = splits.test[torch.arange(len(splits.test))]
+    with torch.no_grad():
+        logits = state.model(images)
+    assert evaluation is not None
+    assert evaluation.accuracy == accuracy_score(labels.numpy(), logits.argmax(1).numpy())
+    assert evaluation.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
+
+
+def test_one_seed_gives_equal_bits_and_two_seeds_do_not() -> None:
+    first, again, other = (trained(configured(f"seed={seed}"))[0] for seed in (0, 0, 1))
+    assert equal(first, again)
+    assert not equal(first, other)
+
+
+def test_weights_do_not_depend_on_what_was_drawn_before() -> None:
+    config = configured()
+    first = trainer.start(config, CPU)
+    torch.rand(17)
+    assert equal(first, trainer.start(config, CPU))
+
+
+def test_training_in_two_parts_equals_training_straight_through() -> None:
+    config = configured("optimizer=adam", "epochs.count=4")
+    straight, splits, rows = trained(config, epochs=4)
+    parted = trainer.start(config, CPU)
+    halves = [*trainer.fit(parted, splits, config, range(1, 3))]
+    halves += trainer.fit(parted, splits, config, range(3, 5))
+    assert equal(straight, parted)
+    assert [row[:3] for row in rows] == [row[:3] for row in halves]
+
+
+MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(("model", "optimizer"), itertools.product(MODELS, OPTIMIZERS))
+def test_every_model_trains_with_every_optimizer(model: str, optimizer: str) -> None:
+    config = configured(f"model={model}", f"optimizer={optimizer}")
+    before, (after, _, rows) = trainer.start(config, CPU), trained(config)
+    assert not equal(before, after)
+    assert math.isfinite(rows[0].train_loss)
+
+
+def test_bfloat16_keeps_weights_in_float32_and_comes_close() -> None:
+    exact, splits, _ = trained(configured(), epochs=8)
+    config = configured("device.precision=bfloat16")
+    rounded, _, _ = trained(config, epochs=8)
+    assert {parameter.dtype for parameter in rounded.model.parameters()} == {torch.float32}
+    shares = [trainer.evaluate(exact.model, splits.test, "float32")]
+    shares += [trainer.evaluate(rounded.model, splits.test, "bfloat16")]
+    accuracies = [share.accuracy for share in shares if share is not None]
+    assert accuracies[1] == pytest.approx(accuracies[0], abs=0.03)
+
+
+def test_a_loss_that_is_not_finite_ends_training() -> None:
+    with pytest.raises(trainer.Diverged, match=r"the training loss is (nan|inf) in epoch 1"):
+        trained(configured("optimizer=sgd", "optimizer.lr=1e30"))
+
+
+def test_without_validation_there_is_no_validation_row() -> None:
+    config = configured("data.validation_share=0")
+    _, splits, (row,) = trained(config)
+    assert len(splits.train) == 1437
+    assert row.validation is None
+
+
+def test_the_step_stands_once() -> None:
+    sources = Path(trainer.__file__).parent.glob("*.py")
+    assert sum(source.read_text().count(".backward()") for source in sources) == 1
