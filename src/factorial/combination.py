@@ -28,7 +28,8 @@ UNRECORDED = (
     ),
 )
 # what every run's name says in its first words
-NAMED = ("model", "optimizer", "optimizer.lr", "epochs", "epochs.count", "seed", "experiment")
+NAMED = ("model", "optimizer", "optimizer.lr", "epochs", "epochs.count", "seed")
+ELSEWHERE = ("experiment", "tracking")  # nor what the record says by its own place
 
 
 class Combination(NamedTuple):
@@ -62,7 +63,7 @@ class Combination(NamedTuple):
         words += [f"e{config.epochs.count}", f"s{config.seed}"]
         for override in self.typed:
             key, _, value = override.partition("=")
-            if key not in NAMED and not key.startswith(UNRECORDED):
+            if key not in NAMED + ELSEWHERE and not key.startswith(UNRECORDED):
                 words.append(f"{key.rpartition('.')[2]}={value}")
         return " ".join(words)
 
