@@ -15,8 +15,11 @@ from safetensors.torch import load_file
 
 from factorial import record
 from factorial.config import BadInput, Tracking
+from factorial.store import open_store
 
 pytestmark = pytest.mark.slow
+
+LOCAL = Tracking("local", None, "tests", None, None)
 
 
 @pytest.fixture(scope="module")
@@ -125,23 +128,23 @@ def test_parallel_first_starts_share_one_new_database(tmp_path: Path) -> None:
 
 
 def opened_elsewhere(folder: str) -> None:
-    store = record.open_store(Tracking("local", None, "parallel", None), folder)
-    with record.recording(store, "one", {}):
+    where = open_store(LOCAL, folder)
+    with record.recording(record.new(where, "one", {})):
         pass
 
 
 def test_logging_is_unharmed_by_mlflow(tmp_path: Path) -> None:
     ours, hydras = logging.getLogger("factorial.run"), logging.getLogger("hydra")
     handlers = list(logging.getLogger().handlers)
-    record.open_store(Tracking("local", None, "logging", None), str(tmp_path))
+    open_store(LOCAL, str(tmp_path))
     assert not ours.disabled
     assert not hydras.disabled
     assert logging.getLogger().handlers == handlers
 
 
 def test_a_failed_run_says_why(tmp_path: Path) -> None:
-    store = record.open_store(Tracking("local", None, "failing", None), str(tmp_path))
-    with pytest.raises(ZeroDivisionError), record.recording(store, "one", {}) as run:
+    where = open_store(LOCAL, str(tmp_path))
+    with pytest.raises(ZeroDivisionError), record.recording(record.new(where, "one", {})) as run:
         raise ZeroDivisionError("one over none")
     (entry,) = recorded(tmp_path)
     assert entry.info.status == "FAILED"
@@ -151,8 +154,8 @@ def test_a_failed_run_says_why(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_is_killed_not_finished(tmp_path: Path) -> None:
-    store = record.open_store(Tracking("local", None, "killed", None), str(tmp_path))
-    with pytest.raises(KeyboardInterrupt), record.recording(store, "one", {}):
+    where = open_store(LOCAL, str(tmp_path))
+    with pytest.raises(KeyboardInterrupt), record.recording(record.new(where, "one", {})):
         raise KeyboardInterrupt
     assert recorded(tmp_path)[0].info.status == "KILLED"
 
@@ -173,8 +176,8 @@ def test_a_server_out_of_reach_is_a_clear_error_within_15_seconds(
     if not silent:
         server.close()
     began = time.monotonic()
-    tracking = Tracking("server", f"http://127.0.0.1:{port}", "any", None)
+    tracking = Tracking("server", f"http://127.0.0.1:{port}", "any", None, None)
     with pytest.raises(BadInput, match=rf"tracking.uri=http://127.0.0.1:{port}: no server answers"):
-        record.open_store(tracking, str(tmp_path))
+        open_store(tracking, str(tmp_path))
     assert time.monotonic() - began < 15
     server.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from conftest import children, parents, train
 
-from factorial.sweep import combinations
+from factorial.grid import combinations
 
 
 def test_a_grid_is_the_product_of_all_levels() -> None:

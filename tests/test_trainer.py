@@ -1,5 +1,6 @@
 """The training step against closed forms, torch's own classes and scikit-learn."""
 
+import copy
 import itertools
 import math
 from pathlib import Path
@@ -31,8 +32,9 @@ OPTIMIZERS = {
 
 
 def trained(config: Config, epochs: int = 1) -> tuple[trainer.State, Data, list[trainer.Epoch]]:
+    config.epochs.count = epochs
     state, splits = trainer.start(config, CPU), digits(config)
-    return state, splits, list(trainer.fit(state, splits, config, range(1, epochs + 1)))
+    return state, splits, [row for row in trainer.fit(state, splits, config) if row is not None]
 
 
 def weights(state: trainer.State) -> list[torch.Tensor]:
@@ -143,14 +145,36 @@ def test_weights_do_not_depend_on_what_was_drawn_before() -> None:
     assert equal(first, trainer.start(config, CPU))
 
 
-def test_training_in_two_parts_equals_training_straight_through() -> None:
-    config = configured("optimizer=adam", "epochs.count=4")
-    straight, splits, rows = trained(config, epochs=4)
-    parted = trainer.start(config, CPU)
-    halves = [*trainer.fit(parted, splits, config, range(1, 3))]
-    halves += trainer.fit(parted, splits, config, range(3, 5))
-    assert equal(straight, parted)
-    assert [row[:3] for row in rows] == [row[:3] for row in halves]
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+def test_stopped_at_any_batch_and_gone_on_equals_never_stopped(schedule: str) -> None:
+    config = configured("optimizer=adam", f"schedule={schedule}", "epochs.count=3")
+    straight, splits, rows = trained(config, epochs=3)
+    first = trainer.start(config, CPU)
+    stopped = list(itertools.islice(trainer.fit(first, splits, config), 20))
+    assert (first.epoch, first.batch) == (1, 7)
+    second = trainer.start(config, CPU)
+    second.restore(copy.deepcopy(first.tree()))
+    later = list(trainer.fit(second, splits, config))
+    assert equal(straight, second)
+    assert [row[:3] for row in rows] == [row[:3] for row in (*stopped, *later) if row is not None]
+
+
+def test_randomness_inside_a_model_is_derived_too() -> None:
+    """A model with dropout, stopped in mid-epoch, goes on as if it had not been."""
+
+    def dropping(config: Config) -> trainer.State:
+        state = trainer.start(config, CPU)
+        state.model.insert(1, torch.nn.Dropout(0.5))
+        return state
+
+    config = configured("model=linear", "epochs.count=2")
+    splits, straight, first, second = digits(config), *(dropping(config) for _ in range(3))
+    list(trainer.fit(straight, splits, config))
+    list(itertools.islice(trainer.fit(first, splits, config), 5))
+    torch.rand(17)
+    second.restore(copy.deepcopy(first.tree()))
+    list(trainer.fit(second, splits, config))
+    assert equal(straight, second)
 
 
 MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))

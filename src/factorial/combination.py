@@ -7,6 +7,7 @@ from hydra import compose
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from factorial.config import Config
+from factorial.recipe import EXCLUDED
 
 GROUPS = ("model", "optimizer", "schedule", "data")
 
@@ -17,16 +18,9 @@ SHORT = {
     "device.threads": "threads",
     "device.precision": "precision",
 }
-# no hyperparameters: where things are written, what follows from the rest, facts of the data
-UNRECORDED = (
-    "tracking.",
-    "outputs",
-    "steps",
-    *(
-        f"data.{key}"
-        for key in ("name", "root", "fallback", "examples", "shape", "classes", "white")
-    ),
-)
+# no hyperparameters: what can't change a result (but where it ran), and facts of the data
+FACTS = tuple(f"data.{key}" for key in ("name", "examples", "shape", "classes", "white"))
+UNRECORDED = (*(key for key in EXCLUDED if not key.startswith("device.")), *FACTS)
 # what every run's name says in its first words
 NAMED = ("model", "optimizer", "optimizer.lr", "epochs", "epochs.count", "seed")
 ELSEWHERE = ("experiment", "tracking")  # nor what the record says by its own place

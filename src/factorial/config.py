@@ -87,6 +87,7 @@ class Tracking:
     uri: str | None = setting("an address, or null")
     experiment: str = setting("a name", lambda name: bool(name.strip()))
     parent: str | None = setting("a run's id, or null")
+    sweep: str | None = setting("a sweep's id, or null")
 
 
 @dataclass
@@ -103,6 +104,12 @@ class Config:
     seed: int = at_least(0)
     steps: int = setting("what epochs and data make it")
     outputs: str = setting("a folder")
+    fresh: bool = setting("true or false")
+    plan: bool = setting("true or false")
+    cadence: float = setting("seconds, 0 or more", lambda seconds: seconds >= 0)
+    keep: list[int] = setting("a list of whole numbers")
+    on_failure: str = one_of("continue", "stop")
+    retries: int = at_least(0)
 
 
 LEARNING_RATE = {

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -14,8 +14,9 @@ from rich.table import Table
 from factorial.trainer import Epoch
 
 if TYPE_CHECKING:
-    from factorial.run import Outcome
+    from factorial.progress import Outcome
 
+NUMBERS = ("validation", "test", "seconds")
 WIDE = 200  # columns where no terminal sets a width
 
 
@@ -85,6 +86,8 @@ def warn(*lines: str) -> None:
 def show_end(outcome: "Outcome", data: str, page: str) -> None:
     held_out = "" if outcome.validation is None else f"   (validation {outcome.validation:.4f})"
     assert outcome.folder is not None
+    if outcome.origin == "cached":
+        say(f"answered by run {outcome.run}, recorded earlier; fresh=true trains again")
     say(
         f"test accuracy  {outcome.test:.4f} on {data}{held_out}",
         f"run            {outcome.run}",
@@ -96,7 +99,7 @@ def show_end(outcome: "Outcome", data: str, page: str) -> None:
 def show_outcome(outcome: "Outcome") -> None:
     """One run of a sweep in one line."""
     if outcome.status == "FINISHED":
-        say(f"finished  {outcome.name}  {accuracies(outcome)}  {outcome.seconds:.1f} s")
+        say(f"{outcome.origin:9} {outcome.name}  {accuracies(outcome)}  {outcome.seconds:.1f} s")
     else:
         say(f"FAILED    {outcome.name}  {outcome.reason}")
 
@@ -106,25 +109,24 @@ def accuracies(outcome: "Outcome") -> str:
     return f"{held_out}test {outcome.test:.4f}"
 
 
-def show_table(rows: Sequence[Mapping[str, str]], outcomes: Sequence["Outcome"], page: str) -> None:
-    """Every combination of a sweep by what varies, then every failure with its reason."""
+def show_rows(rows: Sequence[dict[str, str]]) -> None:
     table = Table(box=box.SIMPLE)
-    factors = list(rows[0])
-    for name in [*factors, "validation", "test", "seconds", "status"]:
-        table.add_column(
-            name, justify="right" if name in ("validation", "test", "seconds") else "left"
-        )
-    for row, outcome in zip(rows, outcomes, strict=True):
-        table.add_row(
-            *(row[factor] for factor in factors),
-            *(
-                "" if share is None else f"{share:.4f}"
-                for share in (outcome.validation, outcome.test)
-            ),
-            f"{outcome.seconds:.1f}",
-            outcome.status,
-        )
+    for name in rows[0]:
+        table.add_column(name, justify="right" if name in NUMBERS else "left")
+    for row in rows:
+        table.add_row(*row.values())
     console().print(table)
+
+
+def cells(outcome: "Outcome") -> dict[str, str]:
+    shares = {"validation": outcome.validation, "test": outcome.test}
+    said = {name: "" if share is None else f"{share:.4f}" for name, share in shares.items()}
+    return said | {"seconds": f"{outcome.seconds:.1f}", "status": outcome.status}
+
+
+def show_table(rows: Sequence[dict[str, str]], outcomes: Sequence["Outcome"], page: str) -> None:
+    """Every combination of a sweep by what varies, then every failure with its reason."""
+    show_rows([row | cells(outcome) for row, outcome in zip(rows, outcomes, strict=True)])
     failures = [outcome for outcome in outcomes if outcome.status != "FINISHED"]
     if any(outcome.test is not None and outcome.validation is None for outcome in outcomes):
         say("no validation split: to choose among these rows is to choose on the test set")

@@ -51,8 +51,7 @@ class Data:
 
 def load(settings: config.Data, device: torch.device) -> Data:
     """Read, check, split. Raises files.Missing or BadInput, never trains on damaged files."""
-    source = None if settings.name == "digits" else folder(settings)
-    train, test, digest = read(settings.name, source, settings.white)
+    train, test, digest = read(settings.name, source(settings), settings.white)
     facts = (len(train), list(train.images.shape[1:]), int(train.labels.max()) + 1)
     stated = (settings.examples, settings.shape, settings.classes)
     if facts != stated:
@@ -66,17 +65,30 @@ def load(settings: config.Data, device: torch.device) -> Data:
 
 def require(settings: config.Data) -> None:
     """Have the files on disk, by download if need be. Raises files.Missing, or BadInput."""
-    if settings.name != "digits":
-        files.require(settings.name, folder(settings))
+    root = source(settings)
+    if root is not None:
+        files.require(settings.name, root)
 
 
-def folder(settings: config.Data) -> Path:
+def source(settings: config.Data) -> Path | None:
+    """The folder of the files; None for data that ship inside a library."""
+    if settings.name == "digits":
+        return None
     if settings.root is None:
         raise BadInput(f"data.root=null: allowed is the folder that holds {settings.name}")
     return Path(settings.root)
 
 
-@functools.lru_cache(maxsize=1)
+def digest(settings: config.Data) -> str:
+    """SHA-256 of all bytes of the data set, whatever its splits."""
+    return read(settings.name, source(settings), settings.white)[2]
+
+
+def test_examples(settings: config.Data) -> int:
+    return len(read(settings.name, source(settings), settings.white)[1])
+
+
+@functools.lru_cache(maxsize=4)
 def read(name: str, source: Path | None, white: int) -> tuple[Split, Split, str]:
     """Training and test examples on the CPU, and the SHA-256 of all their bytes."""
     train, test = read_digits(white) if source is None else read_files(name, source, white)

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -38,6 +39,14 @@ def prepare(settings: Device) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
     torch.use_deterministic_algorithms(True)
     return torch.device(kind)
+
+
+def arithmetic(device: torch.device) -> str:
+    """What, beside the recipe, decides the low bits of a result, as a file's name."""
+    if device.type == "cuda":
+        return re.sub(r"\W+", "-", torch.cuda.get_device_name(device))
+    capability = torch.backends.cpu.get_cpu_capability()
+    return f"{device.type}-{capability}-{torch.get_num_threads()}-threads".replace(" ", "-")
 
 
 @functools.cache

@@ -1,34 +1,27 @@
-"""The only reader and writer of MLflow."""
+"""What is written of a run, and what is read of earlier ones."""
 
 import contextlib
-import functools
 import json
 import logging
-import os
-import shlex
-import shutil
-import sys
+import socket
+import statistics
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
-from filelock import FileLock
+import psutil
 
-from factorial.config import BadInput, Tracking
-from factorial.trainer import Epoch
+from factorial.config import BadInput
+from factorial.store import Store
+from factorial.trainer import Epoch, Evaluation
 
 log = logging.getLogger(__name__)
 
-ANSWER = 10  # seconds that a tracking server has to answer before a run starts
-
-# Read when mlflow is first imported. Its own retries would block a call for four minutes.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+CURVES = ("train/loss", "epoch_seconds", "validation/loss", "validation/accuracy")
+AT_ONCE = 200  # rows in one write: MLflow takes a thousand metrics
+LONGEST_TAG = 8000  # characters; MLflow cuts a longer one silently
 
 
 class DataSet(NamedTuple):
@@ -39,167 +32,229 @@ class DataSet(NamedTuple):
     sizes: Mapping[str, int]
 
 
-class Store(NamedTuple):
-    """An experiment in an MLflow store; `client` is None where tracking is off."""
+class Past(NamedTuple):
+    """An earlier run as the record has it."""
 
-    client: Any
-    experiment_id: str
-    outputs: Path
+    id: str
+    status: str
+    tags: Mapping[str, str]
+    metrics: Mapping[str, float]
+
+    @property
+    def parent(self) -> str | None:
+        return self.tags.get("mlflow.parentRunId")
+
+    @property
+    def is_result(self) -> bool:
+        """Whether training it again would only give the same: it ended, or it diverged."""
+        return self.status == "FINISHED" or "diverged" in self.tags
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether it can be gone on with: it stopped, or its process on this host is dead."""
+        if self.status != "RUNNING":
+            return not self.is_result
+        host, process, began = json.loads(self.tags.get("owner", '["", 0, 0]'))
+        if host != socket.gethostname():
+            return False
+        try:
+            return bool(abs(psutil.Process(process).create_time() - began) > 1)
+        except psutil.NoSuchProcess:
+            return True
 
 
 class Run:
     """One recorded run: a folder of files, and a row of MLflow where tracking is on."""
 
-    def __init__(self, store: Store, name: str, tags: Mapping[str, str]) -> None:
+    def __init__(self, store: Store, info: Any, rows: Sequence[Epoch] | None = None) -> None:
+        """`rows` are those that a run which is opened again has on record already."""
         self.client = store.client
-        self.rows: list[dict[str, float]] = []
+        self.rows = list(rows or ())
         self.closing: dict[str, float] = {}
         self.status = "FINISHED"  # what it will be if nothing goes wrong
-        if self.client is None:
-            self.id, artifacts = uuid.uuid4().hex, None
-        else:
-            info = self.client.create_run(store.experiment_id, run_name=name, tags=tags).info
-            self.id, artifacts = info.run_id, info.artifact_uri
+        self.id = uuid.uuid4().hex if info is None else info.run_id
         self.folder = store.outputs / "runs" / self.id / "artifacts"
-        self.folder.mkdir(parents=True)
-        self.uploads = artifacts not in (None, self.folder.as_uri())
+        self.folder.mkdir(parents=True, exist_ok=rows is not None)
+        self.uploads = info is not None and info.artifact_uri != self.folder.as_uri()
 
     def describe(self, params: Mapping[str, Any], data: DataSet | None = None) -> None:
         if self.client is None:
             return
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
-        self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
-        if data is not None:
-            profile = json.dumps(dict(data.sizes))
-            source = json.dumps({"name": data.name, "sha256": data.digest})
-            entity = Dataset(data.name, data.digest[:32], "local", source, profile=profile)
-            tag = InputTag("mlflow.data.context", "training")
-            self.client.log_inputs(self.id, [DatasetInput(entity, [tag])])
+        with writing():
+            self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
+            if data is not None:
+                profile = json.dumps(dict(data.sizes))
+                source = json.dumps({"name": data.name, "sha256": data.digest})
+                entity = Dataset(data.name, data.digest[:32], "local", source, profile=profile)
+                tag = InputTag("mlflow.data.context", "training")
+                self.client.log_inputs(self.id, [DatasetInput(entity, [tag])])
 
-    def epoch(self, row: Epoch) -> None:
-        """One row of the curves, in one write."""
-        metrics = {"train/loss": row.train_loss, "epoch_seconds": row.seconds}
-        if row.validation is not None:
-            metrics["validation/loss"], metrics["validation/accuracy"] = row.validation
-        self.rows.append({"epoch": row.epoch, **metrics})
-        self._log(metrics, row.epoch)
+    def log_rows(self, rows: Sequence[Epoch]) -> None:
+        """Those rows of the curves that are not on record yet, in one write."""
+        new = [row for row in rows if row.epoch > len(self.rows)]
+        for begin in range(0, len(new), AT_ONCE):
+            part = new[begin : begin + AT_ONCE]
+            self._log([(k, v, row.epoch) for row in part for k, v in metrics_of(row).items()])
+        self.rows += new
 
     def conclude(self, metrics: Mapping[str, float]) -> None:
         """The metrics of the finished run: at step 0, where MLflow draws bars."""
         self.closing.update(metrics)
-        self._log(metrics, step=0)
+        self._log([(key, value, 0) for key, value in metrics.items()])
 
     def tag(self, **tags: str) -> None:
-        for key, value in tags.items():
-            if self.client is not None:
-                self.client.set_tag(self.id, key, value[:8000])  # MLflow cuts longer ones silently
+        if self.client is not None:
+            with writing():
+                for key, value in tags.items():
+                    self.client.set_tag(self.id, key, value[:LONGEST_TAG])
 
     def end(self) -> None:
-        document = {"epochs": self.rows, **self.closing}
-        (self.folder / "metrics.json").write_text(json.dumps(document, indent=1) + "\n")
-        if self.uploads:
-            self.client.log_artifacts(self.id, str(self.folder))
+        rows = [{"epoch": row.epoch, **metrics_of(row)} for row in self.rows]
+        document = json.dumps({"epochs": rows, **self.closing}, indent=1)
+        (self.folder / "metrics.json").write_text(document + "\n")
         if self.client is not None:
-            self.client.set_terminated(self.id, self.status)
+            with writing():
+                if self.uploads:
+                    self.client.log_artifacts(self.id, str(self.folder))
+                self.client.set_terminated(self.id, self.status)
 
-    def _log(self, metrics: Mapping[str, float], step: float) -> None:
+    def _log(self, metrics: Sequence[tuple[str, float, int]]) -> None:
         if self.client is None:
             return
         from mlflow.entities import Metric
-        from mlflow.utils.time import get_current_time_millis
 
-        now = get_current_time_millis()
-        batch = [Metric(key, value, now, int(step)) for key, value in metrics.items()]
-        self.client.log_batch(self.id, metrics=batch)
-
-
-def open_store(tracking: Tracking, outputs: str) -> Store:
-    """The store that `tracking` names, ready to write. Raises BadInput if out of reach."""
-    folder = Path(outputs).resolve()
-    if tracking.kind == "off":
-        return Store(None, "", folder)
-    return connect(address(tracking, folder), tracking.experiment, folder)
+        now = int(time.time() * 1000)
+        batch = [Metric(key, value, now, step) for key, value, step in metrics]
+        with writing():
+            self.client.log_batch(self.id, metrics=batch)
 
 
-def address(tracking: Tracking, outputs: Path) -> str:
-    """The store's URI, absolute."""
-    if tracking.kind == "local":
-        return f"sqlite:///{(outputs / 'mlflow.db').as_posix()}"
-    if not (tracking.uri or "").startswith(("http://", "https://")):
-        raise BadInput(
-            f"tracking.uri={tracking.uri}: allowed is an MLflow server's address, "
-            f"such as http://127.0.0.1:5000"
+def metrics_of(row: Epoch) -> dict[str, float]:
+    held_out = () if row.validation is None else row.validation
+    values = [row.train_loss, row.seconds, *held_out]
+    return dict(zip(CURVES, values, strict=False))
+
+
+def new(store: Store, name: str, tags: Mapping[str, str]) -> Run:
+    if store.client is None:
+        return Run(store, None)
+    with writing():
+        tags = {key: value[:LONGEST_TAG] for key, value in {**tags, **owner()}.items()}
+        created = store.client.create_run(store.experiment_id, run_name=name, tags=tags)
+    return Run(store, created.info)
+
+
+def again(store: Store, past: Past) -> Run:
+    """An abandoned run, opened to go on where its curves end."""
+    with writing():
+        store.client.update_run(past.id, status="RUNNING")
+        for key, value in owner().items():
+            store.client.set_tag(past.id, key, value)
+        if "failure" in past.tags:
+            store.client.delete_tag(past.id, "failure")
+        return Run(store, store.client.get_run(past.id).info, rows(store, past))
+
+
+def mark_dead(store: Store, past: Past, why: str) -> None:
+    """End a run that still counts as running although its process is gone."""
+    if past.status == "RUNNING" and past.is_abandoned:
+        run = again(store, past)
+        run.tag(failure=why)
+        run.status = "FAILED"
+        run.end()
+
+
+def owner() -> dict[str, str]:
+    """Which process a run belongs to: host, pid, and when that pid began."""
+    process = psutil.Process()
+    return {"owner": json.dumps([socket.gethostname(), process.pid, process.create_time()])}
+
+
+def find(store: Store, **tags: str) -> list[Past]:
+    """The recorded runs with these tags, oldest first."""
+    if store.client is None:
+        return []
+    experiments = [entry.experiment_id for entry in store.client.search_experiments()]
+    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
+    found = store.client.search_runs(
+        experiments, wanted, order_by=["attributes.start_time"], max_results=5000
+    )
+    return [
+        Past(run.info.run_id, run.info.status, run.data.tags, run.data.metrics) for run in found
+    ]
+
+
+def rows(store: Store, past: Past) -> list[Epoch]:
+    """A recorded run's curves, whole rows only."""
+    columns = {
+        name: {point.step: point.value for point in store.client.get_metric_history(past.id, name)}
+        for name in CURVES
+    }
+    losses, seconds, *held_out = (columns[name] for name in CURVES)
+    return [
+        Epoch(
+            epoch,
+            losses[epoch],
+            Evaluation(*(column[epoch] for column in held_out)) if held_out[0] else None,
+            seconds[epoch],
         )
-    return str(tracking.uri).rstrip("/")
+        for epoch in sorted(losses)
+    ]
 
 
-@functools.cache
-def connect(uri: str, experiment: str, outputs: Path) -> Store:
-    outputs.mkdir(parents=True, exist_ok=True)
-    if uri.startswith("http"):
-        knock(uri)
-    from mlflow import MlflowClient
-
-    # a new database is set up by one process: several at once crash in each other's migrations
-    with FileLock(outputs / ".mlflow.lock"):
-        client = MlflowClient(uri)
-        known = client.get_experiment_by_name(experiment)
-        if known is not None and known.lifecycle_stage != "active":
-            raise BadInput(
-                f"tracking.experiment={experiment}: it is deleted there; restore or rename it"
-            )
-        location = None if uri.startswith("http") else (outputs / "runs").as_uri()
-        identity = known.experiment_id if known else client.create_experiment(experiment, location)
-    return Store(client, identity, outputs)
-
-
-def knock(uri: str) -> None:
-    """Raises BadInput where no server answers."""
-    try:
-        urlopen(f"{uri}/health", timeout=ANSWER).close()
-    except HTTPError:
-        pass  # it answers; what it serves is MLflow's to judge
-    except (URLError, OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise BadInput(
-            f"tracking.uri={uri}: no server answers there ({reason}); start one with "
-            f"`mlflow server`, or use tracking=local"
-        ) from error
-
-
-def page(tracking: Tracking, outputs: str) -> str:
-    """The command that opens MLflow's page, or the address of the server's."""
-    if tracking.kind != "local":
-        return address(tracking, Path(outputs)) if tracking.kind == "server" else ""
-    database = os.path.relpath(Path(outputs).resolve() / "mlflow.db").replace(os.sep, "/")
-    beside = Path(sys.executable).with_name("mlflow")
-    program = "mlflow" if shutil.which("mlflow") == str(beside) else os.path.relpath(beside)
-    return f"{shlex.quote(program)} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"
+def seconds_per_epoch(store: Store, like: Mapping[str, Any]) -> float | None:
+    """The median over finished runs with these params; None without any."""
+    if store.client is None:
+        return None
+    experiments = [entry.experiment_id for entry in store.client.search_experiments()]
+    wanted = " and ".join(f"params.`{key}` = '{value}'" for key, value in like.items())
+    wanted += " and attributes.status = 'FINISHED'"
+    found = store.client.search_runs(experiments, wanted, max_results=50)
+    seconds = [run.data.metrics["epoch_seconds"] for run in found if run.data.metrics]
+    return statistics.median(seconds) if seconds else None
 
 
 @contextlib.contextmanager
-def recording(store: Store, name: str, tags: Mapping[str, str]) -> Iterator[Run]:
-    """A run that ends FINISHED, FAILED with its reason, or KILLED, with its log among its files."""
-    run = Run(store, name, tags)
+def recording(run: Run) -> Iterator[Run]:
+    """Ends the run FINISHED, FAILED with its reason, or KILLED, with its log among its files."""
     with logging_to(run.folder / "train.log"):
         try:
             yield run
         except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt | SystemExit)
             log.info("stopped: %s", reason(error), exc_info=not isinstance(error, ArithmeticError))
-            run.tag(failure=reason(error))
-            run.status = "KILLED" if stopped else "FAILED"
+            run.status = "KILLED" if is_stop(error) else "FAILED"
+            # where even this can't be written, the run stays RUNNING and its owner dead
+            with contextlib.suppress(OSError):
+                kind = {"diverged": "true"} if isinstance(error, ArithmeticError) else {}
+                run.tag(failure=reason(error), **kind)
+                run.end()
             raise
-        finally:
-            run.end()
+        run.end()
+
+
+def is_stop(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt | SystemExit)
 
 
 def reason(error: BaseException) -> str:
     """Why a run failed, in one line."""
     text = " ".join(str(error).split())
-    expected = isinstance(error, BadInput | ArithmeticError)
+    expected = isinstance(error, BadInput | ArithmeticError | OSError)
     return text if expected and text else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Raises OSError, in one line, for whatever keeps MLflow from writing."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        cause = " ".join(str(error).split())
+        raise OSError(f"the record can't be written: {cause[:300]}") from error
 
 
 @contextlib.contextmanager
@@ -214,14 +269,3 @@ def logging_to(file: Path) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         handler.close()
-
-
-def failed(
-    store: Store, name: str, tags: Mapping[str, str], params: Mapping[str, Any], why: str
-) -> str:
-    """Record a run that could not even start; its id."""
-    run = Run(store, name, {**tags, "failure": why})
-    run.describe(params)
-    run.status = "FAILED"
-    run.end()
-    return run.id

@@ -1,138 +1,156 @@
 """A sweep: every combination, one parent run, one child each, one table at the end."""
 
-import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
-from hydra.errors import ConfigCompositionException, MissingConfigException
 from omegaconf import DictConfig
 
-from factorial import console, environment, record
-from factorial.cli import readable
-from factorial.combination import SHORT, Combination
-from factorial.config import BadInput, Config, count_epochs, parse
-from factorial.run import Outcome, execute, ready
+from factorial import console, environment, record, store
+from factorial.combination import Combination
+from factorial.config import BadInput, Config, parse
+from factorial.grid import Compose, Job, check, combinations, level_row, varying
+from factorial.plan import show_plan
+from factorial.prepare import prepare
+from factorial.progress import Outcome, answer, result
+from factorial.recipe import digest
+from factorial.run import execute
+from factorial.store import Store
 
 Launch = Callable[[list[list[str]]], Sequence[JobReturn]]
 
 
-@dataclass
-class Job:
-    """A combination's overrides, and either its config or why it can't run."""
+def run_sweep(base: DictConfig, typed: list[str], compose: Compose, launch: Launch) -> None:
+    """Bring every combination to its end under one parent, and show the table.
 
-    words: list[str]
-    config: Config | None = None
-    reason: str = ""
-
-    def levels(self) -> dict[str, str]:
-        """Each override's value under the record's name for its key."""
-        pairs = (word.partition("=") for word in self.words)
-        return {SHORT.get(key, key): value for key, _, value in pairs}
-
-
-def combinations(
-    typed: Iterable[str], params: Mapping[str, Any], systems: Iterable[Sequence[str]]
-) -> list[list[str]]:
-    """The overrides of each combination: systems times the product of all factors' levels.
-
-    `params` and `systems` are a preset's; what is typed has the last word on a key.
+    What can't be composed, or fails, is recorded as failed; the others go on. The same set of
+    combinations is the same sweep: it goes on under the same parent. Raises SystemExit(1) if any
+    failed, BadInput where nothing can start at all.
     """
-    levels = parse_levels(count_epochs(f"{key}={value}") for key, value in params.items())
-    said = parse_levels(typed)
-    if "epochs" in said:
-        levels.pop("epochs.count", None)
-    levels |= said
-    kept = [
-        [word for word in map(count_epochs, system) if word.partition("=")[0] not in said]
-        for system in systems
-    ]
-    grid = [
-        [*system, *product]
-        for system, product in itertools.product(kept or [[]], itertools.product(*levels.values()))
-    ]
-    return [words for index, words in enumerate(grid) if words not in grid[:index]]
-
-
-def parse_levels(words: Iterable[str]) -> dict[str, list[str]]:
-    """For each key its overrides, one a level: `a=1,2` gives {a: [a=1, a=2]}."""
-    levels = {}
-    for word in OverridesParser.create().parse_overrides(list(words)):
-        key = word.get_key_element()
-        if word.is_sweep_override():
-            levels[key] = [f"{key}={level}" for level in word.sweep_string_iterator()]
-        else:
-            levels[key] = [str(word.input_line)]
-    return levels
-
-
-def run_sweep(
-    base: DictConfig, typed: list[str], compose: Callable[[list[str]], Combination], launch: Launch
-) -> list[Outcome]:
-    """Run every combination under one parent and show the table.
-
-    What can't be composed, or fails, is recorded as failed; the others go on. Raises SystemExit(1)
-    if any failed, and BadInput where nothing can start at all.
-    """
-    preset = base.hydra.sweeper
-    grid = combinations(typed, preset.params, preset.systems)
-    jobs = [prepare(words, compose) for words in grid]
-    configs = [job.config for job in jobs if job.config is not None]
-    tracking = (configs or [parse(Combination.split(base).composed)])[0].tracking
-    together = "+".join(sorted({config.tracking.experiment for config in configs}))
-    tracking = replace(tracking, experiment=together or tracking.experiment)
-    store = record.open_store(tracking, base.outputs)
-    with record.recording(store, f"sweep of {len(jobs)}", environment.git()) as parent:
-        parent.tag(sweep=parent.id, command=" ".join(typed))
-        parent.describe({key: ", ".join(values) for key, values in varying(jobs).items()})
-        console.say(f"sweep of {len(jobs)} combinations, parent run {parent.id}")
-        outcomes = run_all(jobs, parent.id, tracking.experiment, launch)
-        for job, outcome in zip(jobs, outcomes, strict=True):
-            if not outcome.run:
-                family = {"mlflow.parentRunId": parent.id, "sweep": parent.id}
-                outcome.run = record.failed(
-                    store, outcome.name, family, job.levels(), outcome.reason
-                )
+    settings = parse(Combination.split(base).composed)
+    grid = combinations(typed, base.hydra.sweeper.params, base.hydra.sweeper.systems)
+    jobs = [check(words, compose) for words in grid]
+    if settings.plan:
+        show_plan(jobs, settings)
+        return
+    tracking = replace(settings.tracking, experiment=experiment_of(jobs, settings))
+    where = store.open_store(tracking, settings.outputs)
+    identity = digest(sorted(job.recipe for job in jobs))
+    with record.recording(open_parent(where, identity, jobs, typed, settings.fresh)) as parent:
+        console.say(f"sweep {identity[:8]}: {len(jobs)} combinations, parent run {parent.id}")
+        family = {"parent": parent.id, "sweep": identity, "experiment": tracking.experiment}
+        outcomes = run_all(jobs, family, settings, where, launch)
         failed = any(outcome.status != "FINISHED" for outcome in outcomes)
         parent.status = "FAILED" if failed else "FINISHED"
-    rows = [{key: job.levels().get(key, "") for key in varying(jobs)} for job in jobs]
-    console.show_table(rows, outcomes, record.page(tracking, base.outputs))
+    rows = [level_row(job, jobs) for job in jobs]
+    console.show_table(rows, outcomes, store.page(tracking, settings.outputs))
+    counts = Counter(outcome.origin or "failed" for outcome in outcomes)
+    console.say(", ".join(f"{count} {origin}" for origin, count in counts.items()))
     if failed:
         raise SystemExit(1)
+
+
+def experiment_of(jobs: Sequence[Job], settings: Config) -> str:
+    """One experiment for the whole sweep: a child elsewhere would not be shown below its parent."""
+    names = {job.ready.config.tracking.experiment for job in jobs if job.ready}
+    return "+".join(sorted(names)) or settings.tracking.experiment
+
+
+def open_parent(
+    where: Store, identity: str, jobs: Sequence[Job], typed: Sequence[str], fresh: bool
+) -> record.Run:
+    """The sweep's run: the one that an earlier command with the same combinations left, or new."""
+    known = [] if fresh else record.find(where, sweep=identity)
+    parents = [past for past in known if past.parent is None]
+    if parents:
+        return record.again(where, parents[0])
+    tags = environment.git() | {"sweep": identity, "command": " ".join(typed)}
+    parent = record.new(where, f"sweep of {len(jobs)}", tags)
+    parent.describe({key: ", ".join(values) for key, values in varying(jobs).items()})
+    return parent
+
+
+def run_all(
+    jobs: Sequence[Job],
+    family: Mapping[str, str],
+    settings: Config,
+    where: Store,
+    launch: Launch,
+) -> list[Outcome]:
+    """An outcome for every job: from the record, refused, or launched."""
+    known = [settled(job, family, where) for job in jobs]
+    outcomes = {index: outcome for index, outcome in enumerate(known) if outcome is not None}
+    waiting = [index for index, outcome in enumerate(known) if outcome is None]
+    for _ in range(settings.retries + 1):
+        launched = launch_all([jobs[i] for i in waiting], jobs, family, settings, launch)
+        outcomes |= dict(zip(waiting, launched, strict=True))
+        waiting = [i for i in waiting if not outcomes[i].run]  # whose process died
+        if not waiting or settings.on_failure == "stop":
+            break
+    for index, outcome in outcomes.items():
+        if not outcome.run:
+            outcome.run = record_refusal(jobs[index], outcome, family, where)
+    return [outcomes[index] for index in range(len(jobs))]
+
+
+def settled(job: Job, family: Mapping[str, str], where: Store) -> Outcome | None:
+    """What needs no process of its own: a refused combination, or one whose result is on record."""
+    if job.ready is None:
+        return Outcome(" ".join(job.words), reason=job.reason)
+    job.ready.config.tracking.parent = family["parent"]
+    job.ready.config.tracking.sweep = family["sweep"]
+    known = result(job.ready, where)
+    return None if known is None else replace(answer(job.ready, where, known), error=None)
+
+
+def launch_all(
+    waiting: Sequence[Job],
+    jobs: Sequence[Job],
+    family: Mapping[str, str],
+    settings: Config,
+    launch: Launch,
+) -> list[Outcome]:
+    """Launch jobs, all at once or, where the first failure is to stop them, one after another."""
+    batches = [[job] for job in waiting] if settings.on_failure == "stop" else [list(waiting)]
+    outcomes: list[Outcome] = []
+    for batch in batches:
+        if settings.on_failure == "stop" and any(each.status != "FINISHED" for each in outcomes):
+            reason = "not started: an earlier run failed, and on_failure=stop"
+            outcomes += [Outcome(" ".join(job.words), reason=reason) for job in batch]
+        elif batch:
+            outcomes += launch_batch([(job, words_of(job, jobs, family)) for job in batch], launch)
     return outcomes
 
 
-def prepare(words: list[str], compose: Callable[[list[str]], Combination]) -> Job:
-    """Compose and check one combination before any starts; find its data, or their fallback.
-
-    An option that does not exist is a slip of the pen, and raised: nothing should start. A setting
-    that this combination alone does not have, or refuses, fails it alone.
-    """
+def launch_batch(batch: Sequence[tuple[Job, list[str]]], launch: Launch) -> list[Outcome]:
+    """Every job has an outcome, whatever becomes of its process."""
     try:
-        asked = ready(compose(words), compose)
-        return Job(asked.typed, parse(asked.composed))
-    except MissingConfigException:
-        raise
-    except (BadInput, ConfigCompositionException) as error:
-        return Job(words, reason=str(readable(error)).removeprefix("error: "))
-
-
-def run_all(jobs: Sequence[Job], parent: str, experiment: str, launch: Launch) -> list[Outcome]:
-    """Launch what can run. Every job has an outcome, whatever becomes of its process."""
-    ready = [job for job in jobs if job.config is not None]
-    family = [f"tracking.parent={parent}", f"tracking.experiment='{experiment}'"]
-    try:
-        returned = iter(launch([[*job.words, *family] for job in ready]) if ready else [])
+        returned = iter(launch([words for _, words in batch]))
         broken = "its process died"
     except Exception as error:  # a launcher that lost a worker gives up on all its jobs
-        returned, broken = iter([]), record.reason(error)
-    outcomes = []
-    for job in jobs:
-        failed = Outcome(" ".join(job.words), reason=job.reason or broken)
-        outcomes.append(failed if job.config is None else outcome_of(next(returned, None), failed))
-    return outcomes
+        returned, broken = iter([]), f"its process died ({record.reason(error)})"
+    return [
+        outcome_of(next(returned, None), Outcome(" ".join(job.words), reason=broken))
+        for job, _ in batch
+    ]
+
+
+def words_of(job: Job, jobs: Sequence[Job], family: Mapping[str, str]) -> list[str]:
+    """A job's overrides with those that make it a member: its parent, and what to keep for others.
+
+    A longer run leaves its shorter siblings' final states behind on its way.
+    """
+    assert job.ready is not None
+    length = job.ready.config.epochs.count
+    siblings = {
+        other.ready.config.epochs.count
+        for other in jobs
+        if other.ready and other.ready.recipe.trunk == job.ready.recipe.trunk
+    }
+    shorter = sorted(epochs for epochs in siblings if epochs < length)
+    member = [f"tracking.{key}='{value}'" for key, value in family.items()]
+    return [*job.words, *member, f"keep={shorter}".replace(" ", "")]
 
 
 def outcome_of(returned: JobReturn | None, otherwise: Outcome) -> Outcome:
@@ -144,18 +162,34 @@ def outcome_of(returned: JobReturn | None, otherwise: Outcome) -> Outcome:
 
 def attempt(asked: Combination) -> Outcome:
     """One job of a sweep. Never raises an Exception: a failure is a result."""
-    try:
-        outcome = execute(asked, console.Display(brief=True))
-    except Exception as error:
-        outcome = Outcome(" ".join(asked.typed), reason=record.reason(error))
+    outcome = Outcome(" ".join(asked.typed))
+    for _ in range(parse(asked.composed).retries + 1):
+        try:
+            ready = prepare(asked, Combination.compose)
+            outcome = execute(ready, console.Display(brief=True))
+        except Exception as error:
+            outcome.reason, outcome.error = record.reason(error), error
+        if outcome.error is None or isinstance(outcome.error, ArithmeticError | BadInput):
+            break
     console.show_outcome(outcome)
     return replace(outcome, error=None)
 
 
-def varying(jobs: Sequence[Job]) -> dict[str, list[str]]:
-    """The factors: keys with more than one level, each with its levels in order of appearance."""
-    seen: dict[str, dict[str, None]] = {}
-    for job in jobs:
-        for key, value in job.levels().items():
-            seen.setdefault(key, {})[value] = None
-    return {key: list(levels) for key, levels in seen.items() if len(levels) > 1}
+def record_refusal(job: Job, outcome: Outcome, family: Mapping[str, str], where: Store) -> str:
+    """A child for what could not even start, once however often the sweep is issued; its id."""
+    known = record.find(where, recipe=job.recipe, sweep=family["sweep"])
+    mine = [past for past in known if past.parent == family["parent"]]
+    if mine:
+        record.mark_dead(where, mine[-1], outcome.reason)
+        return mine[-1].id
+    tags = {
+        "mlflow.parentRunId": family["parent"],
+        "sweep": family["sweep"],
+        "recipe": job.recipe,
+        "failure": outcome.reason,
+    }
+    run = record.new(where, outcome.name, tags)
+    run.describe(job.levels)
+    run.status = "FAILED"
+    run.end()
+    return run.id

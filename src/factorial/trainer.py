@@ -2,13 +2,13 @@
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from factorial.config import Config
 from factorial.data import Data, Split
@@ -20,11 +20,33 @@ EVALUATED_AT_ONCE = 1000  # examples; has no influence on the result
 
 @dataclass
 class State:
-    """What training changes."""
+    """What training changes: all that going on later needs, since randomness is derived."""
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: torch.optim.lr_scheduler.LRScheduler
+    epoch: int = 0  # whole epochs behind it
+    batch: int = 0  # batches of the next one behind it,
+    loss: Tensor = field(
+        default_factory=lambda: torch.zeros(())
+    )  # their loss, summed over examples,
+    seconds: float = 0.0  # and the time they took
+
+    def tree(self) -> dict[str, Any]:
+        """The state as nested dicts of tensors and plain values."""
+        learners = {name: getattr(self, name).state_dict() for name in LEARNERS}
+        return learners | {name: getattr(self, name) for name in PLACE}
+
+    def restore(self, tree: Mapping[str, Any]) -> None:
+        """Take over what `tree` gave, on this state's own device."""
+        for name in LEARNERS:
+            getattr(self, name).load_state_dict(tree[name])
+        for name in PLACE:
+            setattr(self, name, tree[name])
+
+
+LEARNERS = ("model", "optimizer", "schedule")
+PLACE = ("epoch", "batch", "loss", "seconds")
 
 
 class Evaluation(NamedTuple):
@@ -57,22 +79,21 @@ def start(config: Config, device: torch.device) -> State:
     return State(model, optimizer, instantiate("schedule", config.schedule, optimizer))
 
 
-def fit(state: State, data: Data, config: Config, epochs: range) -> Iterator[Epoch]:
-    """Train over `epochs`, yielding a row after each one. Raises Diverged.
+def fit(state: State, data: Data, config: Config) -> Iterator[Epoch | None]:
+    """Train from where `state` is to the end of the last epoch. Raises Diverged.
 
-    Randomness depends on (seed, purpose, epoch) alone, so stopping at any epoch boundary and
-    going on later is bit-exact.
+    Yields after every batch: None within an epoch, its row at the end. Randomness depends on (seed,
+    purpose, epoch, batch) alone, so to stop at any yield and go on later is bit-exact.
     """
     device = data.train.labels.device
-    size = config.data.batch_size
-    for epoch in epochs:
-        began = time.perf_counter()
+    for epoch in range(state.epoch + 1, config.epochs.count + 1):
         order = permutation(len(data.train), derive_seed(config.seed, "order", epoch)).to(device)
-        if config.data.drop_last:
-            order = order[: len(order) // size * size]
-        total = torch.zeros((), device=device)
+        batches = order.split(config.data.batch_size)[: config.data.steps_per_epoch]
+        state.loss = state.loss.to(device)
         state.model.train()
-        for index in order.split(size):
+        for index in batches[state.batch :]:
+            began = time.perf_counter()
+            torch.manual_seed(derive_seed(config.seed, "forward", epoch, state.batch))
             images, labels = data.train[index]
             with autocast(device, config.device.precision):
                 loss = F.cross_entropy(state.model(images), labels)
@@ -80,12 +101,25 @@ def fit(state: State, data: Data, config: Config, epochs: range) -> Iterator[Epo
             loss.backward()
             state.optimizer.step()
             state.schedule.step()
-            total += loss.detach() * len(index)
-        train_loss = total.item() / len(order)  # the epoch's one sync with the device
-        if not math.isfinite(train_loss):
-            raise Diverged(f"the training loss is {train_loss} in epoch {epoch}")
-        validation = evaluate(state.model, data.validation, config.device.precision)
-        yield Epoch(epoch, train_loss, validation, time.perf_counter() - began)
+            state.loss += loss.detach() * len(index)
+            state.batch += 1
+            state.seconds += time.perf_counter() - began
+            if state.batch < len(batches):
+                yield None
+        yield end_epoch(state, data, config, sum(map(len, batches)))
+
+
+def end_epoch(state: State, data: Data, config: Config, examples: int) -> Epoch:
+    """Evaluate, and make ready for the next epoch."""
+    began = time.perf_counter()
+    train_loss = state.loss.item() / examples  # the epoch's one sync with the device
+    if not math.isfinite(train_loss):
+        raise Diverged(f"the training loss is {train_loss} in epoch {state.epoch + 1}")
+    validation = evaluate(state.model, data.validation, config.device.precision)
+    seconds = state.seconds + time.perf_counter() - began
+    state.epoch, state.batch, state.seconds = state.epoch + 1, 0, 0.0
+    state.loss = torch.zeros_like(state.loss)
+    return Epoch(state.epoch, train_loss, validation, seconds)
 
 
 @torch.inference_mode()
@@ -104,6 +138,27 @@ def evaluate(model: nn.Module, split: Split, precision: str) -> Evaluation | Non
         loss += F.cross_entropy(logits.float(), labels, reduction="sum")
         correct += (logits.argmax(1) == labels).sum()
     return Evaluation(loss.item() / len(split), correct.item() / len(split))
+
+
+def final(model: nn.Module, test: Split, precision: str) -> dict[str, float]:
+    """On the test set: loss and accuracy at the scale of training, accuracy on unscaled pixels."""
+    scaled = evaluate(model, test, precision)
+    unscaled = evaluate(model, test.unscaled(), precision)
+    assert scaled is not None and unscaled is not None
+    return {
+        "test/loss": scaled.loss,
+        "test/accuracy": scaled.accuracy,
+        "test/accuracy_as_published": unscaled.accuracy,
+    }
+
+
+def best(rows: Sequence[Epoch]) -> dict[str, float]:
+    """The first epoch with the highest validation accuracy; nothing where nothing is held out."""
+    held_out = [(row.validation.accuracy, -row.epoch) for row in rows if row.validation is not None]
+    if not held_out:
+        return {}
+    accuracy, negative = max(held_out)
+    return {"best/validation_accuracy": accuracy, "best/epoch": -negative}
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

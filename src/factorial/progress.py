@@ -1,0 +1,139 @@
+"""What the record says of a combination: how far it is, and its result where it has one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from omegaconf import OmegaConf
+
+from factorial import data, environment, record, trainer
+from factorial.prepare import Ready
+from factorial.record import Past
+from factorial.store import Store
+from factorial.trainer import Epoch
+
+
+@dataclass
+class Outcome:
+    """What became of a combination. Accuracies are shares; seconds are those of all its epochs."""
+
+    name: str
+    status: str = "FAILED"
+    reason: str = ""
+    run: str = ""
+    origin: str = ""
+    folder: Path | None = None
+    validation: float | None = None
+    test: float | None = None
+    seconds: float = 0.0
+    error: Exception | None = None
+
+
+class Standing(NamedTuple):
+    """How far a combination is on record, and what remains to be done."""
+
+    kind: str  # cached, resumes, continues, new
+    epoch: int = 0
+    past: Past | None = None
+
+    def __str__(self) -> str:
+        if self.kind == "resumes":
+            return f"resumes in epoch {self.epoch + 1}"
+        return f"continues the {self.epoch}-epoch run" if self.kind == "continues" else self.kind
+
+
+def result(ready: Ready, where: Store) -> Past | None:
+    """The recorded run that has this combination's result, its own before another's."""
+    if ready.config.fresh:
+        return None
+    known = [past for past in record.find(where, recipe=ready.recipe.id) if past.is_result]
+    mine = [past for past in known if past.parent == ready.config.tracking.parent]
+    return next(iter(mine + known), None)
+
+
+def standing(ready: Ready, where: Store) -> Standing:
+    """How far a combination is, by the record and the checkpoints; neither is changed."""
+    if ready.config.fresh:
+        return Standing("new")
+    known = result(ready, where)
+    if known is not None:
+        return Standing("cached", past=known)
+    mine = own_abandoned(ready, where)
+    found = ready.trunk.positions(ready.config.epochs.count)
+    if not found:
+        return Standing("new", past=mine)
+    return Standing("resumes" if mine else "continues", found[0][0].epoch, mine)
+
+
+def own_abandoned(ready: Ready, where: Store) -> Past | None:
+    """The run that this command left behind, to go on with."""
+    known = record.find(where, recipe=ready.recipe.id)
+    parent = ready.config.tracking.parent
+    mine = [past for past in known if past.parent == parent and past.is_abandoned]
+    return mine[-1] if mine else None
+
+
+def answer(ready: Ready, where: Store, past: Past) -> Outcome:
+    """The outcome of a combination whose result is on record; a sweep gets a child all the same."""
+    rows = record.rows(where, past)
+    run = past.id
+    parent = ready.config.tracking.parent
+    if parent is not None and past.parent != parent:
+        run = record_copy(ready, where, past, rows)
+    outcome = summarised(Outcome(ready.name, run=run, origin="cached"), rows)
+    outcome.folder = where.outputs / "runs" / past.id / "artifacts"
+    if past.status == "FINISHED":
+        outcome.status, outcome.test = "FINISHED", past.metrics["test/accuracy"]
+    else:
+        outcome.reason = past.tags["failure"]
+        outcome.error = trainer.Diverged(f"{outcome.reason} (on record as run {past.id})")
+    return outcome
+
+
+def record_copy(ready: Ready, where: Store, past: Past, rows: Sequence[Epoch]) -> str:
+    """A sweep's child for a result that another run gave, so that the sweep is complete."""
+    extra = {key: past.tags[key] for key in ("failure", "diverged") if key in past.tags}
+    run = open_run(ready, where, own_abandoned(ready, where))
+    run.tag(cached=past.id, **extra)
+    run.log_rows(rows)
+    run.conclude({k: v for k, v in past.metrics.items() if k not in record.CURVES})
+    run.status = past.status
+    run.end()
+    return run.id
+
+
+def open_run(ready: Ready, where: Store, abandoned: Past | None) -> record.Run:
+    """A new run, described, or an abandoned one opened again."""
+    if abandoned is not None:
+        return record.again(where, abandoned)
+    run = record.new(where, ready.name, tags(ready))
+    actual = {"device": ready.device.type, "threads": torch.get_num_threads()}
+    run.describe(ready.asked.params() | actual, described(ready))
+    OmegaConf.save(ready.asked.composed, run.folder / "config.yaml", resolve=True)
+    (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in ready.asked.typed))
+    return run
+
+
+def summarised(outcome: Outcome, rows: Sequence[Epoch]) -> Outcome:
+    outcome.seconds = sum(row.seconds for row in rows)
+    held_out = rows[-1].validation if rows else None
+    outcome.validation = held_out.accuracy if held_out else None
+    return outcome
+
+
+def described(ready: Ready) -> record.DataSet:
+    settings = ready.config.data
+    sizes = {"train": settings.training_examples, "validation": settings.validation_examples}
+    sizes["test"] = data.test_examples(settings)
+    return record.DataSet(settings.name, data.digest(settings), sizes)
+
+
+def tags(ready: Ready) -> dict[str, str]:
+    family = {
+        "mlflow.parentRunId": ready.config.tracking.parent,
+        "sweep": ready.config.tracking.sweep,
+    }
+    identity = {"recipe": ready.recipe.id, "trunk": ready.recipe.trunk}
+    return environment.git() | identity | {key: value for key, value in family.items() if value}

@@ -1,0 +1,103 @@
+"""Where the record is kept: an MLflow store, opened once, by one process at a time."""
+
+import functools
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from filelock import FileLock
+
+from factorial.config import BadInput, Tracking
+
+ANSWER = 10  # seconds that a tracking server has to answer before a run starts
+
+# Read when mlflow is first imported. Its own retries would block a call for four minutes.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+
+class Store(NamedTuple):
+    """An experiment in an MLflow store; `client` is None where there is none."""
+
+    client: Any
+    experiment_id: str
+    outputs: Path
+
+
+def open_store(tracking: Tracking, outputs: str) -> Store:
+    """The store that `tracking` names, ready to write. Raises BadInput if out of reach."""
+    folder = Path(outputs).resolve()
+    if tracking.kind == "off":
+        return Store(None, "", folder)
+    return connect(address(tracking, folder), tracking.experiment, folder)
+
+
+def look_into(tracking: Tracking, outputs: str) -> Store:
+    """Like open_store, but where there is no local database yet none is made."""
+    folder = Path(outputs).resolve()
+    if tracking.kind == "local" and not (folder / "mlflow.db").is_file():
+        return Store(None, "", folder)
+    return open_store(tracking, outputs)
+
+
+def address(tracking: Tracking, outputs: Path) -> str:
+    """The store's URI, absolute."""
+    if tracking.kind == "local":
+        return f"sqlite:///{(outputs / 'mlflow.db').as_posix()}"
+    if not (tracking.uri or "").startswith(("http://", "https://")):
+        raise BadInput(
+            f"tracking.uri={tracking.uri}: allowed is an MLflow server's address, "
+            f"such as http://127.0.0.1:5000"
+        )
+    return str(tracking.uri).rstrip("/")
+
+
+@functools.cache
+def connect(uri: str, experiment: str, outputs: Path) -> Store:
+    outputs.mkdir(parents=True, exist_ok=True)
+    if uri.startswith("http"):
+        knock(uri)
+    from mlflow import MlflowClient
+
+    # a new database is set up by one process: several at once crash in each other's migrations
+    with FileLock(outputs / ".mlflow.lock"):
+        client = MlflowClient(uri)
+        known = client.get_experiment_by_name(experiment)
+        if known is not None and known.lifecycle_stage != "active":
+            raise BadInput(
+                f"tracking.experiment={experiment}: allowed is one that is not deleted; restore it"
+            )
+        location = None if uri.startswith("http") else (outputs / "runs").as_uri()
+        identity = known.experiment_id if known else client.create_experiment(experiment, location)
+    return Store(client, identity, outputs)
+
+
+def knock(uri: str) -> None:
+    """Raises BadInput where no server answers."""
+    try:
+        urlopen(f"{uri}/health", timeout=ANSWER).close()
+    except HTTPError:
+        pass  # it answers; what it serves is MLflow's to judge
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise BadInput(
+            f"tracking.uri={uri}: no server answers there ({reason}); start one with "
+            f"`mlflow server`, or use tracking=local"
+        ) from error
+
+
+def page(tracking: Tracking, outputs: str) -> str:
+    """The command that opens MLflow's page, or the address of the server's."""
+    if tracking.kind != "local":
+        return address(tracking, Path(outputs)) if tracking.kind == "server" else ""
+    database = os.path.relpath(Path(outputs).resolve() / "mlflow.db").replace(os.sep, "/")
+    beside = Path(sys.executable).with_name("mlflow")
+    program = "mlflow" if shutil.which("mlflow") == str(beside) else os.path.relpath(beside)
+    return f"{shlex.quote(program)} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"
