@@ -1,7 +1,14 @@
+import multiprocessing
 import os
-import subprocess
+import resource
+import runpy
+import signal
 import sys
-from collections.abc import Callable, Iterator
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +57,84 @@ def digits(config: Config) -> data.Data:
     return data.load(config.data, CPU)
 
 
+@dataclass
+class Started:
+    """A `python train.py ...` that runs by itself, and what it has said so far."""
+
+    process: BaseProcess
+    folder: Path
+
+    @property
+    def stdout(self) -> str:
+        return read(self.folder / "stdout")
+
+    @property
+    def stderr(self) -> str:
+        return read(self.folder / "stderr")
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def wait_until(self, says: str, seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while says not in self.stdout and self.process.is_alive():
+            assert time.monotonic() < deadline, f"waited in vain for {says!r}"
+            time.sleep(0.01)
+
+    def kill(self, number: int) -> None:
+        os.kill(self.process.pid or 0, number)
+        self.process.join()
+
+
+def read(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
+
+
+# Processes that start in a moment: forked by one that has done nothing but the imports
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    ["torch._dynamo", "torchvision.datasets", "sklearn.datasets", "factorial.sweep",
+     "mlflow.store.tracking.sqlalchemy_store"]
+)  # fmt: skip
+
+
+def body(words: list[str], said: Path, env: dict[str, str], limit: int | None) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT), number)
+    if limit is not None:  # files can't grow beyond so many bytes, as on a disk that is full
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+    os.chdir(ROOT)
+    os.environ.update(env)
+    sys.path.insert(0, env.get("PYTHONPATH", str(ROOT)))
+    sys.argv = ["train.py", *words]
+    runpy.run_path("train.py", run_name="__main__")
+
+
+def start(
+    folder: Path, *words: str, env: dict[str, str] | None = None, limit: int | None = None
+) -> Started:
+    """Begin `python train.py ...`, writing below `folder`."""
+    said = Path(tempfile.mkdtemp())
+    arguments = ([*words, f"outputs={folder}"], said, os.environ | (env or {}), limit)
+    process = SERVER.Process(target=body, args=arguments)
+    process.start()
+    return Started(process, said)
+
+
 def train(
-    folder: Path, *words: str, env: dict[str, str] | None = None, timeout: float = 120
-) -> subprocess.CompletedProcess[str]:
-    """`python train.py ...` as a user types it, writing below `folder`."""
-    command = [sys.executable, str(ROOT / "train.py"), *words, f"outputs={folder}"]
-    return subprocess.run(
-        command, cwd=ROOT, env=os.environ | (env or {}), text=True, capture_output=True,
-        timeout=timeout, stdin=subprocess.DEVNULL, check=False,
-    )  # fmt: skip
+    folder: Path,
+    *words: str,
+    env: dict[str, str] | None = None,
+    limit: int | None = None,
+    timeout: float = 120,
+) -> Started:
+    """`python train.py ...` to its end, writing below `folder`."""
+    done = start(folder, *words, env=env, limit=limit)
+    done.process.join(timeout)
+    assert done.returncode is not None, f"still running after {timeout} s: {done.stdout}"
+    return done
 
 
 def client(folder: Path) -> MlflowClient:
@@ -78,6 +154,3 @@ def children(folder: Path) -> list[Any]:
 
 def parents(folder: Path) -> list[Any]:
     return [run for run in recorded(folder) if "mlflow.parentRunId" not in run.data.tags]
-
-
-Train = Callable[..., subprocess.CompletedProcess[str]]

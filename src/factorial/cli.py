@@ -62,6 +62,8 @@ def readable(error: Exception) -> str | None:
     """The message for what a user can mend; None for anything else."""
     if isinstance(error, BadInput | ArithmeticError):
         return f"error: {error}"
+    if isinstance(error, OSError) and not isinstance(error, HydraException):
+        return f"error: {error.strerror}: {error.filename}" if error.filename else f"error: {error}"
     if isinstance(error, MissingConfigException) and error.options:
         group, _, option = str(error.missing_cfg_file).rpartition("/")
         return f"error: {group}={option}: allowed is one of {', '.join(sorted(error.options))}"

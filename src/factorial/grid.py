@@ -29,7 +29,7 @@ class Job:
     def levels(self) -> dict[str, str]:
         """Each override's value under the record's name for its key."""
         pairs = (word.partition("=") for word in self.words)
-        return {SHORT.get(key, key): value for key, _, value in pairs}
+        return {SHORT.get(key, key).lstrip("+~"): value for key, _, value in pairs}
 
     @property
     def recipe(self) -> str:

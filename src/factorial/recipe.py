@@ -79,7 +79,7 @@ def code(config: dict[str, Any]) -> dict[str, str]:
         module = inspect.getmodule(hydra.utils.get_object(target))
         name, file = getattr(module, "__name__", ""), getattr(module, "__file__", None)
         if name.split(".")[0] not in ("torch", "torchvision") and file is not None:
-            sources[name] = Path(file)
+            sources.setdefault(name, Path(file))
     return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in sources.items()}
 
 

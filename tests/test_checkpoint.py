@@ -1,0 +1,195 @@
+"""A state comes back as it was, or is refused and set aside; it is never trusted."""
+
+import errno
+import json
+import logging
+import os
+import struct
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CPU, configured, digits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factorial import checkpoint, trainer
+from factorial.checkpoint import Damaged, Newer, Position, Trunk, pack, read, unpack
+
+TREE = {
+    "weights": torch.arange(6.0).reshape(2, 3),
+    "half": torch.ones(3, dtype=torch.bfloat16),
+    "count": torch.tensor(7),
+    "empty": torch.zeros(0, 4),
+    "state": {0: {"step": 1, "on": True}, 1: {"step": 0.1}},
+    "list": [None, "text", [1.5, float("inf")]],
+}
+
+
+def same(left: object, right: object) -> bool:
+    if isinstance(left, torch.Tensor) and isinstance(right, torch.Tensor):
+        return left.dtype == right.dtype and torch.equal(left, right)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    return type(left) is type(right) and left == right
+
+
+@pytest.fixture
+def trunk(tmp_path: Path) -> Trunk:
+    trunk = Trunk(tmp_path, "a" * 64, "cpu")
+    trunk.folder.mkdir(parents=True)
+    return trunk
+
+
+def names(trunk: Trunk) -> list[str]:
+    return sorted(file.name for file in trunk.folder.iterdir())
+
+
+def test_what_was_saved_comes_back(trunk: Trunk) -> None:
+    trunk.save(Position(3, 0), TREE, kept=True)
+    found = trunk.load(last=3)
+    assert found is not None
+    assert found[0] == Position(3, 0)
+    assert same(found[1], TREE)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner),
+        max_leaves=20,
+    )
+)
+def test_any_plain_tree_survives_json(tree: object) -> None:
+    tensors: dict[str, torch.Tensor] = {}
+    assert same(unpack(json.loads(json.dumps(pack(tree, tensors))), tensors), tree)
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam", "radam", "adadelta"])
+def test_a_training_state_goes_on_from_disk_to_the_same_bits(trunk: Trunk, optimizer: str) -> None:
+    config = configured("schedule=one_cycle", f"optimizer={optimizer}", "epochs.count=2")
+    splits, straight, stopped, resumed = (
+        digits(config),
+        *(trainer.start(config, CPU) for _ in range(3)),
+    )
+    list(trainer.fit(straight, splits, config))
+    batches = trainer.fit(stopped, splits, config)
+    for _ in range(5):
+        next(batches)
+    trunk.save(Position(0, 5), {"state": stopped.tree()}, kept=False)
+    found = trunk.load(last=2)
+    assert found is not None
+    resumed.restore(found[1]["state"])
+    list(trainer.fit(resumed, splits, config))
+    assert all(map(torch.equal, straight.model.parameters(), resumed.model.parameters()))
+
+
+def test_the_furthest_state_that_is_not_too_far_is_taken(trunk: Trunk) -> None:
+    for place, kept in [((5, 0), True), ((7, 30), False), ((10, 0), True), ((12, 3), False)]:
+        trunk.save(Position(*place), {"at": place[0]}, kept)
+    assert [trunk.load(last)[1]["at"] for last in (15, 11, 10, 9, 5)] == [12, 10, 10, 5, 5]  # type: ignore[index]
+    assert trunk.load(4) is None
+
+
+def test_what_a_run_leaves_on_the_way_is_bounded(trunk: Trunk) -> None:
+    trunk.save(Position(20, 3), {}, kept=False)  # of a longer run that was stopped
+    for batch in range(1, 9):
+        trunk.save(Position(0, batch), {}, kept=False)
+    assert names(trunk) == [f"under-way-{p}.safetensors" for p in ("0-7", "0-8", "20-3")]
+    trunk.save(Position(1, 0), {}, kept=True)
+    assert names(trunk) == ["kept-1.safetensors", "under-way-20-3.safetensors"]
+
+
+def damage(file: Path, kind: str) -> None:
+    content = bytearray(file.read_bytes())
+    if kind == "truncated":
+        del content[len(content) // 2 :]
+    elif kind == "empty":
+        content.clear()
+    elif kind == "flipped in a tensor":
+        content[-1] ^= 1
+    elif kind == "flipped in the header":
+        content[len(content) // 3] ^= 1
+    file.write_bytes(content)
+
+
+KINDS = ["truncated", "empty", "flipped in a tensor", "flipped in the header"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_state_is_set_aside_and_the_one_before_taken(
+    trunk: Trunk, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    trunk.save(Position(1, 0), TREE, kept=True)
+    trunk.save(Position(2, 0), TREE, kept=True)
+    damage(trunk.folder / "kept-2.safetensors", kind)
+    with caplog.at_level(logging.WARNING):
+        found = trunk.load(last=5)
+    assert found is not None
+    assert found[0] == Position(1, 0)
+    assert "kept-2.safetensors is damaged" in caplog.text
+    assert names(trunk) == ["kept-1.safetensors", "kept-2.damaged"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_flipped_bit_goes_unnoticed(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    file = tmp_path_factory.mktemp("flip") / "kept-1.safetensors"
+    checkpoint.write(file, TREE, "a" * 64)
+    content = bytearray(file.read_bytes())
+    where = data.draw(st.integers(0, len(content) * 8 - 1))
+    content[where // 8] ^= 1 << where % 8
+    file.write_bytes(content)
+    try:
+        after = read(file, "a" * 64)
+    except (Damaged, Newer):
+        return
+    assert same(after, TREE)  # a bit that means nothing, such as white space in the header
+
+
+def test_a_state_of_another_recipe_is_not_used(trunk: Trunk, tmp_path: Path) -> None:
+    checkpoint.write(trunk.folder / "kept-2.safetensors", TREE, "b" * 64)
+    assert trunk.load(last=2) is None
+    assert names(trunk) == ["kept-2.damaged"]
+
+
+def test_a_state_of_a_newer_format_is_left_alone(
+    trunk: Trunk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(checkpoint, "FORMAT", 2)
+    trunk.save(Position(2, 0), TREE, kept=True)
+    monkeypatch.undo()
+    assert trunk.load(last=2) is None
+    assert names(trunk) == ["kept-2.safetensors"]
+    assert "has format 2, this program writes 1" in caplog.text
+
+
+def test_a_pickle_is_refused_unread(trunk: Trunk) -> None:
+    torch.save(TREE, trunk.folder / "kept-2.safetensors")
+    assert trunk.load(last=2) is None
+
+
+def test_a_header_that_claims_a_huge_size_is_refused(trunk: Trunk) -> None:
+    (trunk.folder / "kept-2.safetensors").write_bytes(struct.pack("<Q", 2**62) + b"{}")
+    assert trunk.load(last=2) is None
+
+
+def test_a_failed_write_leaves_what_was_there(
+    trunk: Trunk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trunk.save(Position(1, 0), TREE, kept=True)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*kept-1"):
+        trunk.save(Position(1, 0), {}, kept=True)
+    found = trunk.load(last=1)
+    assert found is not None
+    assert same(found[1], TREE)
+    assert names(trunk) == ["kept-1.safetensors"]
