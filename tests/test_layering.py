@@ -13,7 +13,7 @@ LAYERS = [
     {"trainer"},
     {"console", "record"},
     {"cli", "prepare"},
-    {"grid", "progress"},
+    {"cleaning", "grid", "progress"},
     {"plan"},
     {"run"},
     {"sweep"},
