@@ -124,6 +124,7 @@ def test_a_sweep_without_mnist_falls_back_as_one(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert {entry.data.params.get("data", "digits") for entry in recorded(tmp_path)} == {"digits"}
     assert len({entry.info.experiment_id for entry in recorded(tmp_path)}) == 1
+    assert done.stderr.count("RUNNING ON DIGITS") == 1
 
 
 def test_a_preset_never_falls_back(tmp_path: Path) -> None:

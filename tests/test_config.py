@@ -8,7 +8,7 @@ from hydra.errors import HydraException
 
 from factorial import trainer
 from factorial.cli import readable
-from factorial.combination import Combination
+from factorial.combination import Combination, Composer
 from factorial.config import CONF, BadInput, count_epochs, parse
 from factorial.environment import prepare
 
@@ -110,6 +110,22 @@ def test_epochs_takes_numbers_and_options(typed: str, understood: str) -> None:
 def test_steps_are_batches_times_epochs(drop_last: bool, steps: int) -> None:
     config = configured("epochs.count=2", f"data.drop_last={drop_last}")  # 1,293 by 100
     assert config.steps == steps
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=linear", "optimizer=sgd", "optimizer.lr=1e-2", "epochs.count=7", "seed=3"],
+        ["data=digits", "model.hidden=[8,9]", "tracking.parent='a b'", "+optimizer.eps=1e-9"],
+        ["experiment=article", "epochs=short", "data.fallback=null", "model.activation=tanh"],
+    ],
+)
+def test_composing_setting_by_setting_equals_hydras_own(words: list[str]) -> None:
+    composer = Composer(Combination.compose)
+    for _ in range(2):
+        assert composer(words) == Combination.compose(words)
+    with pytest.raises(HydraException):
+        composer([*words, "data.shuffle=true"])
 
 
 def test_names_say_what_tells_runs_apart() -> None:

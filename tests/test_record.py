@@ -79,6 +79,7 @@ def test_metrics_read_back_equal_those_of_the_file(folder: Path, run: Run, artif
         "test/loss",
         "test/accuracy",
         "test/accuracy_as_published",
+        "train/seconds",
         "best/validation_accuracy",
         "best/epoch",
     }

@@ -42,11 +42,13 @@ def train(composed: DictConfig) -> object:
     """One job of train.py: within a sweep its outcome, alone its end on the screen."""
     asked = Combination.of(composed, HydraConfig.get())
     try:
-        parse(composed)  # before the imports: an answer to bad input need not wait for torch
-        from factorial import run, sweep
-
         if HydraConfig.get().mode == RunMode.MULTIRUN:
+            from factorial import sweep
+
             return sweep.attempt(asked)
+        parse(composed)  # before the imports: an answer to bad input need not wait for torch
+        from factorial import run
+
         return run.alone(asked)
     except Exception as error:  # Hydra would print words of its own around it
         raise SystemExit(report(error)) from error

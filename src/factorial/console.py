@@ -1,6 +1,7 @@
 """What a user sees: a live line per epoch, the end of a run, the table of a sweep."""
 
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,7 @@ def say(*lines: str) -> None:
         console().print(line, soft_wrap=True, markup=False)
 
 
+@functools.cache  # once for all runs of a sweep
 def warn(*lines: str) -> None:
     for line in lines:
         Console(stderr=True, highlight=False).print(

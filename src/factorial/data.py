@@ -51,16 +51,25 @@ class Data:
 
 def load(settings: config.Data, device: torch.device) -> Data:
     """Read, check, split. Raises files.Missing or BadInput, never trains on damaged files."""
-    train, test, digest = read(settings.name, source(settings), settings.white)
+    train = read(settings.name, source(settings), settings.white)[0]
     facts = (len(train), list(train.images.shape[1:]), int(train.labels.max()) + 1)
     stated = (settings.examples, settings.shape, settings.classes)
     if facts != stated:
         raise BadInput(
             f"data: {settings.name} holds (examples, shape, classes) {facts}, not {stated}"
         )
-    held_out = stratified(train.labels, settings.validation_examples, settings.seed)
-    kept, validation = divide(train, held_out)
-    return Data(settings.name, digest, kept.to(device), validation.to(device), test.to(device))
+    held_out = settings.validation_examples
+    return divided(settings.name, source(settings), settings.white, held_out, settings.seed, device)
+
+
+@functools.lru_cache(maxsize=1)  # the runs of a sweep share their splits
+def divided(
+    name: str, source: Path | None, white: int, held_out: int, seed: int, device: torch.device
+) -> Data:
+    """The data set on its device, so many of its training examples held out for validation."""
+    train, test, digest = read(name, source, white)
+    kept, validation = divide(train, stratified(train.labels, held_out, seed))
+    return Data(name, digest, kept.to(device), validation.to(device), test.to(device))
 
 
 def require(settings: config.Data) -> None:

@@ -33,6 +33,9 @@ MNIST = {
     "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
+# What this process could not get, and why: a network dead for one run of a sweep is dead for all
+OUT_OF_REACH: dict[tuple[str, Path], str] = {}
+
 
 class Missing(BadInput):
     """A data set is neither on disk nor to be had."""
@@ -55,7 +58,10 @@ def require(name: str, root: Path) -> Any:
 
     dataset = getattr(torchvision.datasets, CLASSES[name])
     if missing(dataset, root / CLASSES[name]):
-        fetch(dataset, root)
+        reason = OUT_OF_REACH.get((name, root)) or fetch(dataset, root)
+        if reason is not None:
+            OUT_OF_REACH[name, root] = reason
+            raise Missing(reason)
     return dataset
 
 
@@ -86,8 +92,8 @@ def verify(archive: Path, md5: str, known: dict[str, str]) -> None:
         )
 
 
-def fetch(dataset: Any, root: Path) -> None:
-    """Download what is missing, once, whoever else is at it; files appear whole. Raises Missing."""
+def fetch(dataset: Any, root: Path) -> str | None:
+    """Download what is missing, once, whoever else is at it; files appear whole. Or why not."""
     folder = root / dataset.__name__
     absent = ", ".join(missing(dataset, folder))
     try:
@@ -98,11 +104,12 @@ def fetch(dataset: Any, root: Path) -> None:
                 download(dataset, mirror, root)
     except (OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())
-        raise Missing(
+        return (
             f"{dataset.__name__} is not in {folder / 'raw'} (missing: {absent}) and can't be "
             f"downloaded ({reason}): put the files there, or name another folder with "
             f"FACTORIAL_DATA or data.root, or take data=digits"
-        ) from error
+        )
+    return None
 
 
 def download(dataset: Any, mirror: str, root: Path) -> None:

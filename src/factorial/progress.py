@@ -12,7 +12,6 @@ from factorial import data, environment, record, trainer
 from factorial.prepare import Ready
 from factorial.record import Past
 from factorial.store import Store
-from factorial.trainer import Epoch
 
 
 @dataclass
@@ -36,7 +35,8 @@ class Standing(NamedTuple):
 
     kind: str  # cached, resumes, continues, new
     epoch: int = 0
-    past: Past | None = None
+    past: Past | None = None  # the run that has the result
+    mine: Past | None = None  # the run that this command has for it already
 
     def __str__(self) -> str:
         if self.kind == "resumes":
@@ -44,46 +44,36 @@ class Standing(NamedTuple):
         return f"continues the {self.epoch}-epoch run" if self.kind == "continues" else self.kind
 
 
-def result(ready: Ready, where: Store) -> Past | None:
-    """The recorded run that has this combination's result, its own before another's."""
-    if ready.config.fresh:
-        return None
-    known = [past for past in record.find(where, recipe=ready.recipe.id) if past.is_result]
-    mine = [past for past in known if past.parent == ready.config.tracking.parent]
-    return next(iter(mine + known), None)
+def standing(ready: Ready, where: Store, known: Sequence[Past] | None = None) -> Standing:
+    """How far a combination is, by the record and the checkpoints; neither is changed.
 
-
-def standing(ready: Ready, where: Store) -> Standing:
-    """How far a combination is, by the record and the checkpoints; neither is changed."""
+    `known` are the recorded runs of its recipe, where a caller has them already. Its own result
+    comes before another's, an own run that was left behind is gone on with.
+    """
     if ready.config.fresh:
         return Standing("new")
-    known = result(ready, where)
-    if known is not None:
-        return Standing("cached", past=known)
-    mine = own_abandoned(ready, where)
+    known = record.find(where, recipe=ready.recipe.id) if known is None else known
+    mine = [past for past in known if past.parent == ready.config.tracking.parent]
+    for past in (*mine, *known):
+        if past.is_result:
+            return Standing("cached", past=past, mine=next(iter(mine), None))
+    abandoned = next((past for past in reversed(mine) if past.is_abandoned), None)
     found = ready.trunk.positions(ready.config.epochs.count)
     if not found:
-        return Standing("new", past=mine)
-    return Standing("resumes" if mine else "continues", found[0][0].epoch, mine)
+        return Standing("new", mine=abandoned)
+    return Standing("resumes" if abandoned else "continues", found[0][0].epoch, mine=abandoned)
 
 
-def own_abandoned(ready: Ready, where: Store) -> Past | None:
-    """The run that this command left behind, to go on with."""
-    known = record.find(where, recipe=ready.recipe.id)
-    parent = ready.config.tracking.parent
-    mine = [past for past in known if past.parent == parent and past.is_abandoned]
-    return mine[-1] if mine else None
-
-
-def answer(ready: Ready, where: Store, past: Past) -> Outcome:
+def answer(ready: Ready, where: Store, now: Standing) -> Outcome:
     """The outcome of a combination whose result is on record; a sweep gets a child all the same."""
-    rows = record.rows(where, past)
-    run = past.id
-    parent = ready.config.tracking.parent
-    if parent is not None and past.parent != parent:
-        run = record_copy(ready, where, past, rows)
-    outcome = summarised(Outcome(ready.name, run=run, origin="cached"), rows)
+    past = now.past
+    assert past is not None
+    outcome = Outcome(ready.name, run=past.id, origin="cached")
     outcome.folder = where.outputs / "runs" / past.id / "artifacts"
+    if ready.config.tracking.parent not in (None, past.parent):
+        outcome.run = record_copy(ready, where, past, now.mine)
+    outcome.validation = past.metrics.get("validation/accuracy")
+    outcome.seconds = past.metrics.get("train/seconds", 0.0)
     if past.status == "FINISHED":
         outcome.status, outcome.test = "FINISHED", past.metrics["test/accuracy"]
     else:
@@ -92,12 +82,12 @@ def answer(ready: Ready, where: Store, past: Past) -> Outcome:
     return outcome
 
 
-def record_copy(ready: Ready, where: Store, past: Past, rows: Sequence[Epoch]) -> str:
+def record_copy(ready: Ready, where: Store, past: Past, mine: Past | None) -> str:
     """A sweep's child for a result that another run gave, so that the sweep is complete."""
+    run = open_run(ready, where, mine)
     extra = {key: past.tags[key] for key in ("failure", "diverged") if key in past.tags}
-    run = open_run(ready, where, own_abandoned(ready, where))
     run.tag(cached=past.id, **extra)
-    run.log_rows(rows)
+    run.log_rows(record.rows(where, past))
     run.conclude({k: v for k, v in past.metrics.items() if k not in record.CURVES})
     run.status = past.status
     run.end()
@@ -114,13 +104,6 @@ def open_run(ready: Ready, where: Store, abandoned: Past | None) -> record.Run:
     OmegaConf.save(ready.asked.composed, run.folder / "config.yaml", resolve=True)
     (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in ready.asked.typed))
     return run
-
-
-def summarised(outcome: Outcome, rows: Sequence[Epoch]) -> Outcome:
-    outcome.seconds = sum(row.seconds for row in rows)
-    held_out = rows[-1].validation if rows else None
-    outcome.validation = held_out.accuracy if held_out else None
-    return outcome
 
 
 def described(ready: Ready) -> record.DataSet:

@@ -176,10 +176,9 @@ def find(store: Store, **tags: str) -> list[Past]:
     """The recorded runs with these tags, oldest first."""
     if store.client is None:
         return []
-    experiments = [entry.experiment_id for entry in store.client.search_experiments()]
     wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
     found = store.client.search_runs(
-        experiments, wanted, order_by=["attributes.start_time"], max_results=5000
+        store.experiments, wanted, order_by=["attributes.start_time"], max_results=5000
     )
     return [
         Past(run.info.run_id, run.info.status, run.data.tags, run.data.metrics) for run in found
@@ -208,10 +207,9 @@ def seconds_per_epoch(store: Store, like: Mapping[str, Any]) -> float | None:
     """The median over finished runs with these params; None without any."""
     if store.client is None:
         return None
-    experiments = [entry.experiment_id for entry in store.client.search_experiments()]
     wanted = " and ".join(f"params.`{key}` = '{value}'" for key, value in like.items())
     wanted += " and attributes.status = 'FINISHED'"
-    found = store.client.search_runs(experiments, wanted, max_results=50)
+    found = store.client.search_runs(store.experiments, wanted, max_results=50)
     seconds = [run.data.metrics["epoch_seconds"] for run in found if run.data.metrics]
     return statistics.median(seconds) if seconds else None
 

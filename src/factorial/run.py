@@ -11,7 +11,7 @@ from factorial.combination import Combination
 from factorial.grid import Job
 from factorial.plan import show_plan
 from factorial.prepare import Ready, prepare
-from factorial.progress import Outcome, answer, open_run, result, standing, summarised
+from factorial.progress import Outcome, answer, open_run, standing
 from factorial.signals import Stop, stoppable
 from factorial.trainer import Epoch, Evaluation
 
@@ -39,15 +39,15 @@ def execute(ready: Ready, display: console.Display) -> Outcome:
     the outcome.
     """
     where = store.open_store(ready.config.tracking, ready.config.outputs)
-    known = result(ready, where)
-    if known is not None:
-        return answer(ready, where, known)
+    now = standing(ready, where)
+    if now.kind == "cached":
+        return answer(ready, where, now)
     splits = data.load(ready.config.data, ready.device)
     with ready.trunk.lock(waiting=console.say):
         now = standing(ready, where)  # another process may have come first
-        if now.kind == "cached" and now.past is not None:
-            return answer(ready, where, now.past)
-        run = open_run(ready, where, now.past)
+        if now.kind == "cached":
+            return answer(ready, where, now)
+        run = open_run(ready, where, now.mine)
         outcome = Outcome(ready.name, run=run.id, folder=run.folder)
         try:
             with record.recording(run), stoppable() as stop:
@@ -82,9 +82,11 @@ def train(
                 trunk.save(Position(state.epoch, state.batch), tree, kept=ends)
                 saved = time.monotonic()
             stop.now_if_wanted()
-    summarised(outcome, run.rows)
+    held_out = run.rows[-1].validation
+    outcome.validation = held_out.accuracy if held_out else None
+    outcome.seconds = sum(row.seconds for row in run.rows)
     closing = trainer.final(state.model, splits.test, config.device.precision)
-    run.conclude(closing | trainer.best(run.rows))
+    run.conclude(closing | trainer.best(run.rows) | {"train/seconds": outcome.seconds})
     weights = {name: value.cpu().contiguous() for name, value in state.model.state_dict().items()}
     checkpoint.replace(run.folder / "weights.safetensors", save(weights))
     outcome.status, outcome.test = "FINISHED", closing["test/accuracy"]

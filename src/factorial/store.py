@@ -29,6 +29,7 @@ class Store(NamedTuple):
     client: Any
     experiment_id: str
     outputs: Path
+    experiments: tuple[str, ...] = ()  # all that were there when it was opened
 
 
 def open_store(tracking: Tracking, outputs: str) -> Store:
@@ -76,7 +77,8 @@ def connect(uri: str, experiment: str, outputs: Path) -> Store:
             )
         location = None if uri.startswith("http") else (outputs / "runs").as_uri()
         identity = known.experiment_id if known else client.create_experiment(experiment, location)
-    return Store(client, identity, outputs)
+        known_ids = {entry.experiment_id for entry in client.search_experiments()}
+    return Store(client, identity, outputs, tuple(sorted(known_ids | {identity})))
 
 
 def knock(uri: str) -> None:

@@ -5,24 +5,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hydra.core.utils import JobReturn
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from factorial import console, environment, record, store
 from factorial.combination import Combination
 from factorial.config import BadInput, Config, parse
 from factorial.grid import Compose, Job, check, combinations, level_row, varying
 from factorial.plan import show_plan
-from factorial.prepare import prepare
-from factorial.progress import Outcome, answer, result
+from factorial.prepare import Ready, prepare
+from factorial.progress import Outcome, answer, standing
 from factorial.recipe import digest
+from factorial.record import Past
 from factorial.run import execute
 from factorial.store import Store
 
 Launch = Callable[[list[list[str]]], Sequence[JobReturn]]
 
 
-def run_sweep(base: DictConfig, typed: list[str], compose: Compose, launch: Launch) -> None:
+def run_sweep(base: DictConfig, typed: list[str], compose: Compose, launch: Launch | None) -> None:
     """Bring every combination to its end under one parent, and show the table.
+
+    Without `launch` they run in this process, one after another, as they were composed.
 
     What can't be composed, or fails, is recorded as failed; the others go on. The same set of
     combinations is the same sweep: it goes on under the same parent. Raises SystemExit(1) if any
@@ -76,14 +79,16 @@ def run_all(
     family: Mapping[str, str],
     settings: Config,
     where: Store,
-    launch: Launch,
+    launch: Launch | None,
 ) -> list[Outcome]:
     """An outcome for every job: from the record, refused, or launched."""
-    known = [settled(job, family, where) for job in jobs]
+    children = record.find(where, sweep=family["sweep"])
+    known = [settled(job, family, where, children) for job in jobs]
     outcomes = {index: outcome for index, outcome in enumerate(known) if outcome is not None}
     waiting = [index for index, outcome in enumerate(known) if outcome is None]
     for _ in range(settings.retries + 1):
-        launched = launch_all([jobs[i] for i in waiting], jobs, family, settings, launch)
+        members = [member(jobs[index], jobs, family) for index in waiting]
+        launched = launch_all(members, settings.on_failure == "stop", launch)
         outcomes |= dict(zip(waiting, launched, strict=True))
         waiting = [i for i in waiting if not outcomes[i].run]  # whose process died
         if not waiting or settings.on_failure == "stop":
@@ -94,63 +99,42 @@ def run_all(
     return [outcomes[index] for index in range(len(jobs))]
 
 
-def settled(job: Job, family: Mapping[str, str], where: Store) -> Outcome | None:
+def settled(
+    job: Job, family: Mapping[str, str], where: Store, children: Sequence[Past]
+) -> Outcome | None:
     """What needs no process of its own: a refused combination, or one whose result is on record."""
     if job.ready is None:
         return Outcome(" ".join(job.words), reason=job.reason)
     job.ready.config.tracking.parent = family["parent"]
     job.ready.config.tracking.sweep = family["sweep"]
-    known = result(job.ready, where)
-    return None if known is None else replace(answer(job.ready, where, known), error=None)
+    mine = [past for past in children if past.tags.get("recipe") == job.recipe and past.is_result]
+    now = standing(job.ready, where, mine or None)
+    return replace(answer(job.ready, where, now), error=None) if now.kind == "cached" else None
 
 
-def launch_all(
-    waiting: Sequence[Job],
-    jobs: Sequence[Job],
-    family: Mapping[str, str],
-    settings: Config,
-    launch: Launch,
-) -> list[Outcome]:
-    """Launch jobs, all at once or, where the first failure is to stop them, one after another."""
-    batches = [[job] for job in waiting] if settings.on_failure == "stop" else [list(waiting)]
+def launch_all(waiting: Sequence[Job], stop: bool, launch: Launch | None) -> list[Outcome]:
+    """Launch jobs: all at once or, where the first failure is to `stop` them, one by one."""
     outcomes: list[Outcome] = []
-    for batch in batches:
-        if settings.on_failure == "stop" and any(each.status != "FINISHED" for each in outcomes):
+    for batch in [[job] for job in waiting] if stop else [list(waiting)]:
+        if stop and any(each.status != "FINISHED" for each in outcomes):
             reason = "not started: an earlier run failed, and on_failure=stop"
             outcomes += [Outcome(" ".join(job.words), reason=reason) for job in batch]
         elif batch:
-            outcomes += launch_batch([(job, words_of(job, jobs, family)) for job in batch], launch)
+            outcomes += launch_batch(batch, launch)
     return outcomes
 
 
-def launch_batch(batch: Sequence[tuple[Job, list[str]]], launch: Launch) -> list[Outcome]:
+def launch_batch(batch: Sequence[Job], launch: Launch | None) -> list[Outcome]:
     """Every job has an outcome, whatever becomes of its process."""
+    if launch is None:
+        return [bring(job.ready) for job in batch if job.ready]
     try:
-        returned = iter(launch([words for _, words in batch]))
+        returned = iter(launch([job.words for job in batch]))
         broken = "its process died"
     except Exception as error:  # a launcher that lost a worker gives up on all its jobs
         returned, broken = iter([]), f"its process died ({record.reason(error)})"
-    return [
-        outcome_of(next(returned, None), Outcome(" ".join(job.words), reason=broken))
-        for job, _ in batch
-    ]
-
-
-def words_of(job: Job, jobs: Sequence[Job], family: Mapping[str, str]) -> list[str]:
-    """A job's overrides with those that make it a member: its parent, and what to keep for others.
-
-    A longer run leaves its shorter siblings' final states behind on its way.
-    """
-    assert job.ready is not None
-    length = job.ready.config.epochs.count
-    siblings = {
-        other.ready.config.epochs.count
-        for other in jobs
-        if other.ready and other.ready.recipe.trunk == job.ready.recipe.trunk
-    }
-    shorter = sorted(epochs for epochs in siblings if epochs < length)
-    member = [f"tracking.{key}='{value}'" for key, value in family.items()]
-    return [*job.words, *member, f"keep={shorter}".replace(" ", "")]
+    lost = [Outcome(" ".join(job.words), reason=broken) for job in batch]
+    return [outcome_of(next(returned, None), otherwise) for otherwise in lost]
 
 
 def outcome_of(returned: JobReturn | None, otherwise: Outcome) -> Outcome:
@@ -160,15 +144,43 @@ def outcome_of(returned: JobReturn | None, otherwise: Outcome) -> Outcome:
         return replace(otherwise, reason=record.reason(error))
 
 
+def member(job: Job, jobs: Sequence[Job], family: Mapping[str, str]) -> Job:
+    """A job as one of the sweep: with its parent, and with what it keeps for the others.
+
+    A longer run leaves its shorter siblings' final states behind on its way.
+    """
+    ready = job.ready
+    assert ready is not None
+    lengths = {
+        other.ready.config.epochs.count
+        for other in jobs
+        if other.ready and other.ready.recipe.trunk == ready.recipe.trunk
+    }
+    keep = sorted(length for length in lengths if length < ready.config.epochs.count)
+    settings = {f"tracking.{key}": value for key, value in family.items()} | {"keep": keep}
+    composed = ready.asked.composed.copy()
+    for key, value in settings.items():
+        OmegaConf.update(composed, key, value)
+    words = [f"{key}={value!r}".replace(" ", "") for key, value in settings.items()]
+    asked = ready.asked._replace(composed=composed)
+    return Job([*job.words, *words], ready._replace(asked=asked, config=parse(composed)))
+
+
 def attempt(asked: Combination) -> Outcome:
-    """One job of a sweep. Never raises an Exception: a failure is a result."""
-    outcome = Outcome(" ".join(asked.typed))
-    for _ in range(parse(asked.composed).retries + 1):
+    """One job in a launcher's process. Never raises an Exception: a failure is a result."""
+    try:
+        return bring(prepare(asked, Combination.compose))
+    except Exception as error:
+        return Outcome(" ".join(asked.typed), reason=record.reason(error))
+
+
+def bring(ready: Ready) -> Outcome:
+    """One combination to its end, tried again as often as `retries` says. Raises no Exception."""
+    for _ in range(ready.config.retries + 1):
         try:
-            ready = prepare(asked, Combination.compose)
             outcome = execute(ready, console.Display(brief=True))
         except Exception as error:
-            outcome.reason, outcome.error = record.reason(error), error
+            outcome = Outcome(ready.name, reason=record.reason(error), error=error)
         if outcome.error is None or isinstance(outcome.error, ArithmeticError | BadInput):
             break
     console.show_outcome(outcome)

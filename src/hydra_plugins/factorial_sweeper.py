@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
@@ -26,7 +27,7 @@ class FactorialSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from factorial.combination import Combination
+        from factorial.combination import Combination, Composer
         from factorial.sweep import run_sweep
 
         assert self.config is not None and self.hydra_context is not None
@@ -39,4 +40,5 @@ class FactorialSweeper(Sweeper):
             assert self.launcher is not None
             return self.launcher.launch(jobs, initial_job_idx=0)
 
-        return run_sweep(base, arguments, compose, launch)
+        in_process = isinstance(self.launcher, BasicLauncher)
+        return run_sweep(base, arguments, Composer(compose), None if in_process else launch)
