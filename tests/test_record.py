@@ -78,7 +78,6 @@ def test_metrics_read_back_equal_those_of_the_file(folder: Path, run: Run, artif
     assert set(closing) == {
         "test/loss",
         "test/accuracy",
-        "test/accuracy_as_published",
         "train/seconds",
         "best/validation_accuracy",
         "best/epoch",

@@ -18,8 +18,8 @@ def main(typed: Sequence[str]) -> None:
     settings = parser.parse_args(typed)
     if not (Path(settings.outputs) / "mlflow.db").is_file():
         parser.exit(1, f"error: {settings.outputs}: allowed is a folder with an mlflow.db in it\n")
-    tracking = Tracking("local", None, "Default", None, None)
-    clean(store.open_store(tracking, settings.outputs), settings.delete)
+    tracking = Tracking("local", None, "", None, None)
+    clean(store.look_into(tracking, settings.outputs), settings.delete)
 
 
 def clean(where: Store, delete: bool) -> None:

@@ -32,6 +32,7 @@ def main(task: Callable[[], object]) -> NoReturn:
     except SystemExit as end:
         code = end.code
     except KeyboardInterrupt:
+        print("stopped: the same command goes on from here", file=sys.stderr)
         code = 130
     except Exception as error:
         code = report(error)

@@ -61,6 +61,7 @@ class Data:
     drop_last: bool = setting("true or false")
     validation_share: float = setting("a number in [0, 1)", lambda share: 0 <= share < 1)
     seed: int = at_least(0)
+    test_unscaled: bool = setting("true or false")
     fallback: str | None = setting("digits or null", lambda name: name in ("digits", None))
     examples: int = at_least(1)
     shape: list[int] = setting("a list of whole numbers")

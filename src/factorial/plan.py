@@ -1,7 +1,6 @@
 """What a command would do, without doing it: what is on record, what remains, how long it takes."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
@@ -18,8 +17,7 @@ LIKE = ("model", "model.hidden", "data", "data.batch_size", "precision")
 
 def show_plan(jobs: Sequence[Job], settings: Config) -> None:
     """A row for each: new, cached, resumes, continues, or invalid and why; then the total."""
-    tracking = replace(settings.tracking, parent=None)
-    where = store.look_into(tracking, settings.outputs)
+    where = store.look_into(settings.tracking, settings.outputs)
     reached: dict[str, int] = {}
     rows, total, unknown = [], 0.0, 0
     for job in jobs:

@@ -96,11 +96,13 @@ def record_copy(ready: Ready, where: Store, past: Past, mine: Past | None) -> st
 
 def open_run(ready: Ready, where: Store, abandoned: Past | None) -> record.Run:
     """A new run, described, or an abandoned one opened again."""
-    if abandoned is not None:
-        return record.again(where, abandoned)
-    run = record.new(where, ready.name, tags(ready))
-    actual = {"device": ready.device.type, "threads": torch.get_num_threads()}
-    run.describe(ready.asked.params() | actual, described(ready))
+    if abandoned is None:
+        run = record.new(where, ready.name, tags(ready))
+    else:
+        run = record.again(where, abandoned)
+    if abandoned is None or not abandoned.params:
+        actual = {"device": ready.device.type, "threads": torch.get_num_threads()}
+        run.describe(ready.asked.params() | actual, described(ready))
     OmegaConf.save(ready.asked.composed, run.folder / "config.yaml", resolve=True)
     (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in ready.asked.typed))
     return run

@@ -39,6 +39,7 @@ class Past(NamedTuple):
     status: str
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
+    params: Mapping[str, str]
 
     @property
     def parent(self) -> str | None:
@@ -78,18 +79,19 @@ class Run:
         self.uploads = info is not None and info.artifact_uri != self.folder.as_uri()
 
     def describe(self, params: Mapping[str, Any], data: DataSet | None = None) -> None:
+        """Params go last: a run that has them was described to the end."""
         if self.client is None:
             return
         from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
         with writing():
-            self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
             if data is not None:
                 profile = json.dumps(dict(data.sizes))
                 source = json.dumps({"name": data.name, "sha256": data.digest})
                 entity = Dataset(data.name, data.digest[:32], "local", source, profile=profile)
                 tag = InputTag("mlflow.data.context", "training")
                 self.client.log_inputs(self.id, [DatasetInput(entity, [tag])])
+            self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
 
     def log_rows(self, rows: Sequence[Epoch]) -> None:
         """Those rows of the curves that are not on record yet, in one write."""
@@ -181,7 +183,8 @@ def find(store: Store, **tags: str) -> list[Past]:
         store.experiments, wanted, order_by=["attributes.start_time"], max_results=5000
     )
     return [
-        Past(run.info.run_id, run.info.status, run.data.tags, run.data.metrics) for run in found
+        Past(run.info.run_id, run.info.status, run.data.tags, run.data.metrics, run.data.params)
+        for run in found
     ]
 
 

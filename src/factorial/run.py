@@ -85,7 +85,7 @@ def train(
     held_out = run.rows[-1].validation
     outcome.validation = held_out.accuracy if held_out else None
     outcome.seconds = sum(row.seconds for row in run.rows)
-    closing = trainer.final(state.model, splits.test, config.device.precision)
+    closing = trainer.final(state.model, splits.test, config)
     run.conclude(closing | trainer.best(run.rows) | {"train/seconds": outcome.seconds})
     weights = {name: value.cpu().contiguous() for name, value in state.model.state_dict().items()}
     checkpoint.replace(run.folder / "weights.safetensors", save(weights))

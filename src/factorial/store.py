@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
@@ -41,11 +42,11 @@ def open_store(tracking: Tracking, outputs: str) -> Store:
 
 
 def look_into(tracking: Tracking, outputs: str) -> Store:
-    """Like open_store, but where there is no local database yet none is made."""
+    """To read alone: makes neither a database nor an experiment."""
     folder = Path(outputs).resolve()
     if tracking.kind == "local" and not (folder / "mlflow.db").is_file():
         return Store(None, "", folder)
-    return open_store(tracking, outputs)
+    return open_store(replace(tracking, experiment=""), outputs)
 
 
 def address(tracking: Tracking, outputs: Path) -> str:
@@ -70,15 +71,22 @@ def connect(uri: str, experiment: str, outputs: Path) -> Store:
     # a new database is set up by one process: several at once crash in each other's migrations
     with FileLock(outputs / ".mlflow.lock"):
         client = MlflowClient(uri)
-        known = client.get_experiment_by_name(experiment)
-        if known is not None and known.lifecycle_stage != "active":
-            raise BadInput(
-                f"tracking.experiment={experiment}: allowed is one that is not deleted; restore it"
-            )
+        identity = find_experiment(client, experiment, uri, outputs) if experiment else ""
+        known = {entry.experiment_id for entry in client.search_experiments()}
+    return Store(client, identity, outputs, tuple(sorted(known)))
+
+
+def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
+    """The id of an experiment, made where it is not there yet."""
+    known = client.get_experiment_by_name(name)
+    if known is None:
         location = None if uri.startswith("http") else (outputs / "runs").as_uri()
-        identity = known.experiment_id if known else client.create_experiment(experiment, location)
-        known_ids = {entry.experiment_id for entry in client.search_experiments()}
-    return Store(client, identity, outputs, tuple(sorted(known_ids | {identity})))
+        return str(client.create_experiment(name, location))
+    if known.lifecycle_stage != "active":
+        raise BadInput(
+            f"tracking.experiment={name}: allowed is one that is not deleted; restore it"
+        )
+    return str(known.experiment_id)
 
 
 def knock(uri: str) -> None:

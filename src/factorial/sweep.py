@@ -67,10 +67,12 @@ def open_parent(
     known = [] if fresh else record.find(where, sweep=identity)
     parents = [past for past in known if past.parent is None]
     if parents:
-        return record.again(where, parents[0])
-    tags = environment.git() | {"sweep": identity, "command": " ".join(typed)}
-    parent = record.new(where, f"sweep of {len(jobs)}", tags)
-    parent.describe({key: ", ".join(values) for key, values in varying(jobs).items()})
+        parent = record.again(where, parents[0])
+    else:
+        tags = environment.git() | {"sweep": identity, "command": " ".join(typed)}
+        parent = record.new(where, f"sweep of {len(jobs)}", tags)
+    if not parents or not parents[0].params:
+        parent.describe({key: ", ".join(values) for key, values in varying(jobs).items()})
     return parent
 
 

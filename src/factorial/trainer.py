@@ -140,16 +140,16 @@ def evaluate(model: nn.Module, split: Split, precision: str) -> Evaluation | Non
     return Evaluation(loss.item() / len(split), correct.item() / len(split))
 
 
-def final(model: nn.Module, test: Split, precision: str) -> dict[str, float]:
-    """On the test set: loss and accuracy at the scale of training, accuracy on unscaled pixels."""
-    scaled = evaluate(model, test, precision)
-    unscaled = evaluate(model, test.unscaled(), precision)
-    assert scaled is not None and unscaled is not None
-    return {
-        "test/loss": scaled.loss,
-        "test/accuracy": scaled.accuracy,
-        "test/accuracy_as_published": unscaled.accuracy,
-    }
+def final(model: nn.Module, test: Split, config: Config) -> dict[str, float]:
+    """Loss and accuracy on the test set; where asked for, accuracy on unscaled pixels too."""
+    scaled = evaluate(model, test, config.device.precision)
+    assert scaled is not None
+    closing = {"test/loss": scaled.loss, "test/accuracy": scaled.accuracy}
+    if config.data.test_unscaled:
+        unscaled = evaluate(model, test.unscaled(), config.device.precision)
+        assert unscaled is not None
+        closing["test/accuracy_as_published"] = unscaled.accuracy
+    return closing
 
 
 def best(rows: Sequence[Epoch]) -> dict[str, float]:
