@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
@@ -80,7 +81,12 @@ def readable(error: Exception) -> str | None:
 
 
 def leave(code: object) -> NoReturn:
-    """Exit at once: to tear the interpreter down takes longer than to import torch."""
+    """Exit at once: to tear the interpreter down takes longer than to import torch.
+
+    Not where threads are left: a launcher's pool of workers has to be shut down in order.
+    """
+    if threading.active_count() > 1:
+        sys.exit(code)  # type: ignore[arg-type]
     atexit._run_exitfuncs()
     logging.shutdown()
     sys.stdout.flush()
