@@ -7,10 +7,10 @@ from conftest import asked, configured
 from hydra.errors import HydraException
 
 from factorial import trainer
-from factorial.cli import readable
 from factorial.combination import Combination, Composer
 from factorial.config import CONF, BadInput, count_epochs, parse
 from factorial.environment import prepare
+from factorial.errors import readable
 
 GROUPS = ("model", "optimizer", "schedule", "device", "epochs", "data", "tracking")
 OPTIONS = {group: sorted(file.stem for file in (CONF / group).glob("*.yaml")) for group in GROUPS}

@@ -7,8 +7,8 @@ import factorial
 
 PACKAGE = Path(factorial.__file__).parent
 LAYERS = [
-    {"config"},
-    {"environment", "files", "instantiate", "models", "recipe", "signals"},
+    {"config", "outcome"},
+    {"environment", "errors", "files", "instantiate", "models", "recipe", "signals"},
     {"checkpoint", "combination", "data", "store"},
     {"trainer"},
     {"console", "record"},

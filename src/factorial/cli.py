@@ -10,13 +10,12 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from factorial.combination import Combination
-from factorial.config import BadInput, count_epochs, explain, parse
+from factorial.config import count_epochs, parse
+from factorial.errors import readable
 
 
 def main(task: Callable[[], object]) -> NoReturn:
@@ -60,24 +59,6 @@ def report(error: Exception) -> int:
     """Say what went wrong; the exit code."""
     print(readable(error) or "".join(traceback.format_exception(error)), file=sys.stderr)
     return 1
-
-
-def readable(error: Exception) -> str | None:
-    """The message for what a user can mend; None for anything else."""
-    if isinstance(error, BadInput | ArithmeticError):
-        return f"error: {error}"
-    if isinstance(error, OSError) and not isinstance(error, HydraException):
-        return f"error: {error.strerror}: {error.filename}" if error.filename else f"error: {error}"
-    if isinstance(error, MissingConfigException) and error.options:
-        group, _, option = str(error.missing_cfg_file).rpartition("/")
-        return f"error: {group}={option}: allowed is one of {', '.join(sorted(error.options))}"
-    if isinstance(error, OverrideParseException):
-        return f"error: {error.override}: not an override; allowed is GROUP=OPTION or KEY=VALUE"
-    if isinstance(error, HydraException):
-        if isinstance(error.__cause__, OmegaConfBaseException):
-            return f"error: {explain(error.__cause__)}"
-        return f"error: {' '.join(str(error).split())}"
-    return None
 
 
 def leave(code: object) -> NoReturn:

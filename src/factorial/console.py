@@ -5,17 +5,14 @@ import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from factorial.outcome import Outcome
 from factorial.trainer import Epoch
-
-if TYPE_CHECKING:
-    from factorial.progress import Outcome
 
 NUMBERS = ("validation", "test", "seconds")
 WIDE = 200  # columns where no terminal sets a width
@@ -85,20 +82,21 @@ def warn(*lines: str) -> None:
         )
 
 
-def show_end(outcome: "Outcome", data: str, page: str) -> None:
+def show_end(outcome: Outcome, recipe: str, data: str, page: str) -> None:
     held_out = "" if outcome.validation is None else f"   (validation {outcome.validation:.4f})"
     assert outcome.folder is not None
     if outcome.origin == "cached":
         say(f"answered by run {outcome.run}, recorded earlier; fresh=true trains again")
     say(
         f"test accuracy  {outcome.test:.4f} on {data}{held_out}",
+        f"recipe         {recipe[:8]}",
         f"run            {outcome.run}",
         f"folder         {os.path.relpath(outcome.folder)}",
         *([f"compare        {page}"] if page else []),
     )
 
 
-def show_outcome(outcome: "Outcome") -> None:
+def show_outcome(outcome: Outcome) -> None:
     """One run of a sweep in one line."""
     if outcome.status == "FINISHED":
         say(f"{outcome.origin:9} {outcome.name}  {accuracies(outcome)}  {outcome.seconds:.1f} s")
@@ -106,7 +104,7 @@ def show_outcome(outcome: "Outcome") -> None:
         say(f"FAILED    {outcome.name}  {outcome.reason}")
 
 
-def accuracies(outcome: "Outcome") -> str:
+def accuracies(outcome: Outcome) -> str:
     held_out = "" if outcome.validation is None else f"validation {outcome.validation:.4f}  "
     return f"{held_out}test {outcome.test:.4f}"
 
@@ -120,13 +118,13 @@ def show_rows(rows: Sequence[dict[str, str]]) -> None:
     console().print(table)
 
 
-def cells(outcome: "Outcome") -> dict[str, str]:
+def cells(outcome: Outcome) -> dict[str, str]:
     shares = {"validation": outcome.validation, "test": outcome.test}
     said = {name: "" if share is None else f"{share:.4f}" for name, share in shares.items()}
     return said | {"seconds": f"{outcome.seconds:.1f}", "status": outcome.status}
 
 
-def show_table(rows: Sequence[dict[str, str]], outcomes: Sequence["Outcome"], page: str) -> None:
+def show_table(rows: Sequence[dict[str, str]], outcomes: Sequence[Outcome], page: str) -> None:
     """Every combination of a sweep by what varies, then every failure with its reason."""
     show_rows([row | cells(outcome) for row, outcome in zip(rows, outcomes, strict=True)])
     failures = [outcome for outcome in outcomes if outcome.status != "FINISHED"]

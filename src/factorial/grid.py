@@ -8,9 +8,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
-from factorial.cli import readable
 from factorial.combination import SHORT, Combination
 from factorial.config import BadInput, count_epochs
+from factorial.errors import readable
 from factorial.prepare import Ready, prepare
 from factorial.recipe import digest
 

@@ -1,33 +1,16 @@
 """What the record says of a combination: how far it is, and its result where it has one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from omegaconf import OmegaConf
 
 from factorial import data, environment, record, trainer
+from factorial.outcome import Outcome
 from factorial.prepare import Ready
 from factorial.record import Past
 from factorial.store import Store
-
-
-@dataclass
-class Outcome:
-    """What became of a combination. Accuracies are shares; seconds are those of all its epochs."""
-
-    name: str
-    status: str = "FAILED"
-    reason: str = ""
-    run: str = ""
-    origin: str = ""
-    folder: Path | None = None
-    validation: float | None = None
-    test: float | None = None
-    seconds: float = 0.0
-    error: Exception | None = None
 
 
 class Standing(NamedTuple):

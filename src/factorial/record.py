@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from factorial.config import BadInput
+from factorial.errors import is_stop, reason
 from factorial.store import Store
 from factorial.trainer import Epoch, Evaluation
 
@@ -233,17 +233,6 @@ def recording(run: Run) -> Iterator[Run]:
                 run.end()
             raise
         run.end()
-
-
-def is_stop(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt | SystemExit)
-
-
-def reason(error: BaseException) -> str:
-    """Why a run failed, in one line."""
-    text = " ".join(str(error).split())
-    expected = isinstance(error, BadInput | ArithmeticError | OSError)
-    return text if expected and text else f"{type(error).__name__}: {text}".rstrip(": ")
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ from safetensors.torch import save
 from factorial import checkpoint, console, data, record, store, trainer
 from factorial.checkpoint import Position
 from factorial.combination import Combination
+from factorial.errors import reason
 from factorial.grid import Job
+from factorial.outcome import Outcome
 from factorial.plan import show_plan
 from factorial.prepare import Ready, prepare
-from factorial.progress import Outcome, answer, open_run, standing
+from factorial.progress import answer, open_run, standing
 from factorial.signals import Stop, stoppable
 from factorial.trainer import Epoch, Evaluation
 
@@ -28,7 +30,7 @@ def alone(asked: Combination) -> Outcome | None:
     if outcome.error is not None:
         raise outcome.error
     page = store.page(ready.config.tracking, ready.config.outputs)
-    console.show_end(outcome, ready.asked.choices["data"], page)
+    console.show_end(outcome, ready.recipe.id, ready.asked.choices["data"], page)
     return outcome
 
 
@@ -53,7 +55,7 @@ def execute(ready: Ready, display: console.Display) -> Outcome:
             with record.recording(run), stoppable() as stop:
                 train(ready, splits, run, outcome, display, stop)
         except Exception as error:
-            outcome.reason, outcome.error = record.reason(error), error
+            outcome.reason, outcome.error = reason(error), error
         return outcome
 
 

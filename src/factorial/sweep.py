@@ -10,10 +10,12 @@ from omegaconf import DictConfig, OmegaConf
 from factorial import console, environment, record, store
 from factorial.combination import Combination
 from factorial.config import BadInput, Config, parse
+from factorial.errors import reason
 from factorial.grid import Compose, Job, check, combinations, level_row, varying
+from factorial.outcome import Outcome
 from factorial.plan import show_plan
 from factorial.prepare import Ready, prepare
-from factorial.progress import Outcome, answer, standing
+from factorial.progress import answer, standing
 from factorial.recipe import digest
 from factorial.record import Past
 from factorial.run import execute
@@ -134,7 +136,7 @@ def launch_batch(batch: Sequence[Job], launch: Launch | None) -> list[Outcome]:
         returned = iter(launch([job.words for job in batch]))
         broken = "its process died"
     except Exception as error:  # a launcher that lost a worker gives up on all its jobs
-        returned, broken = iter([]), f"its process died ({record.reason(error)})"
+        returned, broken = iter([]), f"its process died ({reason(error)})"
     lost = [Outcome(" ".join(job.words), reason=broken) for job in batch]
     return [outcome_of(next(returned, None), otherwise) for otherwise in lost]
 
@@ -143,7 +145,7 @@ def outcome_of(returned: JobReturn | None, otherwise: Outcome) -> Outcome:
     try:
         return otherwise if returned is None else returned.return_value
     except Exception as error:
-        return replace(otherwise, reason=record.reason(error))
+        return replace(otherwise, reason=reason(error))
 
 
 def member(job: Job, jobs: Sequence[Job], family: Mapping[str, str]) -> Job:
@@ -173,7 +175,7 @@ def attempt(asked: Combination) -> Outcome:
     try:
         return bring(prepare(asked, Combination.compose))
     except Exception as error:
-        return Outcome(" ".join(asked.typed), reason=record.reason(error))
+        return Outcome(" ".join(asked.typed), reason=reason(error))
 
 
 def bring(ready: Ready) -> Outcome:
@@ -182,7 +184,7 @@ def bring(ready: Ready) -> Outcome:
         try:
             outcome = execute(ready, console.Display(brief=True))
         except Exception as error:
-            outcome = Outcome(ready.name, reason=record.reason(error), error=error)
+            outcome = Outcome(ready.name, reason=reason(error), error=error)
         if outcome.error is None or isinstance(outcome.error, ArithmeticError | BadInput):
             break
     console.show_outcome(outcome)
