@@ -1,11 +1,13 @@
 """A sweep is one parent with a child for every combination, failures among them."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
 from conftest import children, parents, train
 
+from factorial.config import BadInput
 from factorial.grid import combinations
 
 
@@ -44,6 +46,23 @@ def test_systems_change_together() -> None:
         ["model=linear", "optimizer=sgd"],
         ["model=mlp", "optimizer=sgd"],
     ]
+
+
+def test_ranges_have_levels_and_intervals_do_not() -> None:
+    assert combinations(["epochs.count=range(5,16,5)"], {}, []) == [
+        ["epochs.count=5"],
+        ["epochs.count=10"],
+        ["epochs.count=15"],
+    ]
+    with pytest.raises(BadInput, match=r"interval\(0,1\): allowed is a list of levels"):
+        combinations(["optimizer.lr=interval(0,1)"], {}, [])
+
+
+@pytest.mark.slow
+def test_a_glob_stands_for_its_options(tmp_path: Path) -> None:
+    done = train(tmp_path, "-m", "data=digits", "optimizer=glob(ada*)", "epochs=1", "plan=true")
+    for name in ("adadelta", "adagrad", "adam", "adamw"):
+        assert re.search(rf"^ *{name} +new", done.stdout, re.MULTILINE)
 
 
 GRID = ["data=digits", "optimizer=sgd,adam", "model=linear,mlp", "epochs=2,1"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
@@ -38,14 +39,19 @@ class Job:
 
 
 def combinations(
-    typed: Iterable[str], params: Mapping[str, Any], systems: Iterable[Sequence[str]]
+    typed: Iterable[str],
+    params: Mapping[str, Any],
+    systems: Iterable[Sequence[str]],
+    loader: ConfigLoader | None = None,
 ) -> list[list[str]]:
     """The overrides of each combination: systems times the product of all factors' levels.
 
-    `params` and `systems` are a preset's; what is typed has the last word on a key.
+    `params` and `systems` are a preset's; what is typed has the last word on a key. `loader` knows
+    the options that a glob stands for. Raises BadInput for a sweep that has no levels.
     """
-    levels = parse_levels(count_epochs(f"{key}={value}") for key, value in params.items())
-    said = parse_levels(typed)
+    preset = [count_epochs(f"{key}={value}") for key, value in params.items()]
+    parser = OverridesParser.create(config_loader=loader)
+    levels, said = parse_levels(preset, parser), parse_levels(typed, parser)
     if "epochs" in said:
         levels.pop("epochs.count", None)
     levels |= said
@@ -60,11 +66,13 @@ def combinations(
     return [words for index, words in enumerate(grid) if words not in grid[:index]]
 
 
-def parse_levels(words: Iterable[str]) -> dict[str, list[str]]:
+def parse_levels(words: Iterable[str], parser: OverridesParser) -> dict[str, list[str]]:
     """For each key its overrides, one a level: `a=1,2` gives {a: [a=1, a=2]}."""
     levels = {}
-    for word in OverridesParser.create().parse_overrides(list(words)):
+    for word in parser.parse_overrides(list(words)):
         key = word.get_key_element()
+        if word.is_sweep_override() and not word.is_discrete_sweep():
+            raise BadInput(f"{word.input_line}: allowed is a list of levels, a range or a glob")
         if word.is_sweep_override():
             levels[key] = [f"{key}={level}" for level in word.sweep_string_iterator()]
         else:

@@ -11,7 +11,7 @@ from factorial import console, environment, record, store
 from factorial.combination import Combination
 from factorial.config import BadInput, Config, parse
 from factorial.errors import reason
-from factorial.grid import Compose, Job, check, combinations, level_row, varying
+from factorial.grid import Compose, Job, check, level_row, varying
 from factorial.outcome import Outcome
 from factorial.plan import show_plan
 from factorial.prepare import Ready, prepare
@@ -24,17 +24,21 @@ from factorial.store import Store
 Launch = Callable[[list[list[str]]], Sequence[JobReturn]]
 
 
-def run_sweep(base: DictConfig, typed: list[str], compose: Compose, launch: Launch | None) -> None:
-    """Bring every combination to its end under one parent, and show the table.
+def run_sweep(
+    base: DictConfig,
+    typed: list[str],
+    grid: list[list[str]],
+    compose: Compose,
+    launch: Launch | None,
+) -> None:
+    """Bring every combination of `grid` to its end under one parent, and show the table.
 
-    Without `launch` they run in this process, one after another, as they were composed.
-
-    What can't be composed, or fails, is recorded as failed; the others go on. The same set of
-    combinations is the same sweep: it goes on under the same parent. Raises SystemExit(1) if any
-    failed, BadInput where nothing can start at all.
+    Without `launch` they run in this process, one after another, as they were composed. What can't
+    be composed, or fails, is recorded as failed; the others go on. The same set of combinations is
+    the same sweep: it goes on under the same parent. Raises SystemExit(1) if any failed, BadInput
+    where nothing can start at all.
     """
     settings = parse(Combination.split(base).composed)
-    grid = combinations(typed, base.hydra.sweeper.params, base.hydra.sweeper.systems)
     jobs = [check(words, compose) for words in grid]
     if settings.plan:
         show_plan(jobs, settings)

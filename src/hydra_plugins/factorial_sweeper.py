@@ -15,7 +15,7 @@ class FactorialSweeper(Sweeper):
     """All combinations of all levels, and a preset's systems, through whichever launcher is set."""
 
     def __init__(self, params: DictConfig, systems: Sequence[Sequence[str]]) -> None:
-        pass  # read from the config, where they stand beside everything else
+        self.params, self.systems = params, systems
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -28,6 +28,7 @@ class FactorialSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from factorial.combination import Combination, Composer
+        from factorial.grid import combinations
         from factorial.sweep import run_sweep
 
         assert self.config is not None and self.hydra_context is not None
@@ -40,5 +41,7 @@ class FactorialSweeper(Sweeper):
             assert self.launcher is not None
             return self.launcher.launch(jobs, initial_job_idx=0)
 
+        grid = combinations(arguments, self.params, self.systems, loader)
         in_process = isinstance(self.launcher, BasicLauncher)
-        return run_sweep(base, arguments, Composer(compose), None if in_process else launch)
+        compose_all = Composer(compose)
+        return run_sweep(base, arguments, grid, compose_all, None if in_process else launch)
