@@ -268,6 +268,7 @@ def test_on_failure_stop_starts_no_further_run(flaky: list[str], tmp_path: Path)
     done = train(tmp_path / "o", *words, env=env)
     assert done.returncode == 0, done.stdout
     assert len(children(tmp_path / "o")) == 3
+    assert len({frozenset(run.data.params) for run in children(tmp_path / "o")}) == 1
 
 
 def test_a_plan_says_what_would_be_done_and_does_nothing(tmp_path: Path) -> None:

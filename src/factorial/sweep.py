@@ -15,7 +15,7 @@ from factorial.grid import Compose, Job, check, level_row, varying
 from factorial.outcome import Outcome
 from factorial.plan import show_plan
 from factorial.prepare import Ready, prepare
-from factorial.progress import answer, standing
+from factorial.progress import answer, open_run, standing
 from factorial.recipe import digest
 from factorial.record import Past
 from factorial.run import execute
@@ -202,14 +202,13 @@ def record_refusal(job: Job, outcome: Outcome, family: Mapping[str, str], where:
     if mine:
         record.mark_dead(where, mine[-1], outcome.reason)
         return mine[-1].id
-    tags = {
-        "mlflow.parentRunId": family["parent"],
-        "sweep": family["sweep"],
-        "recipe": job.recipe,
-        "failure": outcome.reason,
-    }
-    run = record.new(where, outcome.name, tags)
-    run.describe(job.levels)
+    if job.ready is not None:
+        run = open_run(job.ready, where, None)
+    else:
+        tags = {"mlflow.parentRunId": family["parent"], "sweep": family["sweep"]}
+        run = record.new(where, outcome.name, tags | {"recipe": job.recipe})
+        run.describe(job.levels)
+    run.tag(failure=outcome.reason)
     run.status = "FAILED"
     run.end()
     return run.id
