@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from factorial import console, record, store
+from factorial import console, history, store
 from factorial.checkpoint import position
 from factorial.config import Tracking
 from factorial.store import Store
@@ -40,7 +40,7 @@ def unneeded(where: Store) -> Iterator[Path]:
     Of a trunk whose runs have all ended only the furthest state can serve again: runs that end
     before it are answered from the record, longer ones go on from it.
     """
-    runs = record.find(where)
+    runs = history.find(where)
     known = {run.id for run in runs}
     yield from (path for path in where.outputs.glob("runs/*") if path.name not in known)
     trunks = {run.tags["trunk"] for run in runs if "trunk" in run.tags}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from factorial import console, record, store
+from factorial import console, history, store
 from factorial.config import Config
 from factorial.grid import Job, level_row
 from factorial.prepare import Ready
@@ -57,5 +57,5 @@ def estimate(ready: Ready, where: Store, epochs: int) -> float | None:
     params = ready.asked.params()
     like = {key: params[key] for key in LIKE if key in params}
     actual = {"device": ready.device.type, "threads": torch.get_num_threads()}
-    each = record.seconds_per_epoch(where, like | actual)
+    each = history.seconds_per_epoch(where, like | actual)
     return None if each is None else each * epochs

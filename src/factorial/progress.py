@@ -6,10 +6,10 @@ from typing import NamedTuple
 import torch
 from omegaconf import OmegaConf
 
-from factorial import data, environment, record, trainer
+from factorial import data, environment, history, record, trainer
+from factorial.history import Past
 from factorial.outcome import Outcome
 from factorial.prepare import Ready
-from factorial.record import Past
 from factorial.store import Store
 
 
@@ -35,7 +35,7 @@ def standing(ready: Ready, where: Store, known: Sequence[Past] | None = None) ->
     """
     if ready.config.fresh:
         return Standing("new")
-    known = record.find(where, recipe=ready.recipe.id) if known is None else known
+    known = history.find(where, recipe=ready.recipe.id) if known is None else known
     mine = [past for past in known if past.parent == ready.config.tracking.parent]
     for past in (*mine, *known):
         if past.is_result:
@@ -70,8 +70,8 @@ def record_copy(ready: Ready, where: Store, past: Past, mine: Past | None) -> st
     run = open_run(ready, where, mine)
     extra = {key: past.tags[key] for key in ("failure", "diverged") if key in past.tags}
     run.tag(cached=past.id, **extra)
-    run.log_rows(record.rows(where, past))
-    run.conclude({k: v for k, v in past.metrics.items() if k not in record.CURVES})
+    run.log_rows(history.rows(where, past))
+    run.conclude({k: v for k, v in past.metrics.items() if k not in history.CURVES})
     run.status = past.status
     run.end()
     return run.id

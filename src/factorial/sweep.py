@@ -7,17 +7,17 @@ from dataclasses import replace
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
-from factorial import console, environment, record, store
+from factorial import console, environment, history, record, store
 from factorial.combination import Combination
 from factorial.config import BadInput, Config, parse
 from factorial.errors import reason
 from factorial.grid import Compose, Job, check, level_row, varying
+from factorial.history import Past
 from factorial.outcome import Outcome
 from factorial.plan import show_plan
 from factorial.prepare import Ready, prepare
 from factorial.progress import answer, open_run, standing
 from factorial.recipe import digest
-from factorial.record import Past
 from factorial.run import execute
 from factorial.store import Store
 
@@ -70,7 +70,7 @@ def open_parent(
     where: Store, identity: str, jobs: Sequence[Job], typed: Sequence[str], fresh: bool
 ) -> record.Run:
     """The sweep's run: the one that an earlier command with the same combinations left, or new."""
-    known = [] if fresh else record.find(where, sweep=identity)
+    known = [] if fresh else history.find(where, sweep=identity)
     parents = [past for past in known if past.parent is None]
     if parents:
         parent = record.again(where, parents[0])
@@ -90,7 +90,7 @@ def run_all(
     launch: Launch | None,
 ) -> list[Outcome]:
     """An outcome for every job: from the record, refused, or launched."""
-    children = record.find(where, sweep=family["sweep"])
+    children = history.find(where, sweep=family["sweep"])
     known = [settled(job, family, where, children) for job in jobs]
     outcomes = {index: outcome for index, outcome in enumerate(known) if outcome is not None}
     waiting = [index for index, outcome in enumerate(known) if outcome is None]
@@ -197,7 +197,7 @@ def bring(ready: Ready) -> Outcome:
 
 def record_refusal(job: Job, outcome: Outcome, family: Mapping[str, str], where: Store) -> str:
     """A child for what could not even start, once however often the sweep is issued; its id."""
-    known = record.find(where, recipe=job.recipe, sweep=family["sweep"])
+    known = history.find(where, recipe=job.recipe, sweep=family["sweep"])
     mine = [past for past in known if past.parent == family["parent"]]
     if mine:
         record.mark_dead(where, mine[-1], outcome.reason)
