@@ -68,6 +68,7 @@ def test_metrics_read_back_equal_those_of_the_file(folder: Path, run: Run, artif
     document = json.loads((artifacts / "metrics.json").read_text())
     assert [row["epoch"] for row in document["epochs"]] == [1, 2, 3]
     curves = ["train/loss", "validation/loss", "validation/accuracy", "epoch_seconds"]
+    curves += [f"gradient_norm/layer{layer}" for layer in (1, 2, 3)]
     for name in curves:
         history = client(folder).get_metric_history(run.info.run_id, name)
         assert [(point.step, point.value) for point in history] == [
@@ -81,7 +82,9 @@ def test_metrics_read_back_equal_those_of_the_file(folder: Path, run: Run, artif
         "train/seconds",
         "best/validation_accuracy",
         "best/epoch",
+        "parameters",
     }
+    assert closing["parameters"] == (64 * 256 + 256) + (256 * 256 + 256) + (256 * 10 + 10)
 
 
 def test_the_best_epoch_is_the_first_with_the_highest_validation_accuracy(

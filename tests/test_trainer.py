@@ -214,3 +214,21 @@ def test_without_validation_there_is_no_validation_row() -> None:
 def test_the_step_stands_once() -> None:
     sources = Path(trainer.__file__).parent.glob("*.py")
     assert sum(source.read_text().count(".backward()") for source in sources) == 1
+
+
+def test_gradient_norms_are_means_over_the_batches_of_each_layers_own() -> None:
+    """By torch's autograd, batch by batch, on a copy that is trained beside."""
+    config = configured("model=mlp", "model.hidden=[16]", "optimizer=sgd", "data.batch_size=500")
+    (row,) = trained(config)[2]
+    beside, splits = trainer.start(config, CPU), digits(config)
+    norms = []
+    for index in permutation(len(splits.train), derive_seed(0, "order", 1)).split(500):
+        images, labels = splits.train[index]
+        weights = [beside.model[1].weight, beside.model[3].weight]
+        beside.optimizer.zero_grad()
+        loss = F.cross_entropy(beside.model(images), labels)
+        norms.append([g.square().sum().sqrt() for g in torch.autograd.grad(loss, weights)])
+        F.cross_entropy(beside.model(images), labels).backward()
+        beside.optimizer.step()
+    expected = torch.tensor(norms).mean(0).tolist()
+    assert row.gradients == pytest.approx(expected, rel=1e-5)

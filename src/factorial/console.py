@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from factorial.outcome import Outcome
-from factorial.trainer import Epoch
+from factorial.outcome import Epoch, Outcome
 
 NUMBERS = ("validation", "test", "seconds")
 WIDE = 200  # columns where no terminal sets a width

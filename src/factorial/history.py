@@ -3,15 +3,18 @@
 import json
 import socket
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import psutil
 
-from factorial.store import Store
-from factorial.trainer import Epoch, Evaluation
+from factorial.outcome import Epoch, Evaluation
+from factorial.store import Store, points
 
 CURVES = ("train/loss", "epoch_seconds", "validation/loss", "validation/accuracy")
+AT_ONCE = 5000  # runs in one page of a search
+GRADIENTS = "gradient_norm/layer"  # and the layer's number, from 1
 
 
 class Past(NamedTuple):
@@ -22,6 +25,10 @@ class Past(NamedTuple):
     tags: Mapping[str, str]
     metrics: Mapping[str, float]
     params: Mapping[str, str]
+    name: str = ""
+    experiment: str = ""  # its id
+    touched: int = 0  # when it ended, or began where it has not: milliseconds since 1970
+    sizes: Mapping[str, int] = MappingProxyType({})  # of its data's splits, in examples
 
     @property
     def parent(self) -> str | None:
@@ -54,36 +61,74 @@ def owner() -> dict[str, str]:
 
 def find(store: Store, **tags: str) -> list[Past]:
     """The recorded runs with these tags, oldest first."""
+    return search(store, " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items()))
+
+
+def search(store: Store, wanted: str) -> list[Past]:
+    """The recorded runs that an MLflow filter finds, oldest first; every run for an empty one."""
     if store.client is None:
         return []
-    wanted = " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items())
-    found = store.client.search_runs(
-        store.experiments, wanted, order_by=["attributes.start_time"], max_results=5000
+    found: list[Any] = []
+    token = None
+    while not found or token:
+        page = store.client.search_runs(
+            store.experiments,
+            wanted,
+            order_by=["attributes.start_time"],
+            max_results=AT_ONCE,
+            page_token=token,
+        )
+        found, token = found + list(page), page.token
+        if not page:
+            break
+    return [past(run) for run in found]
+
+
+def past(run: Any) -> Past:
+    """One of MLflow's runs."""
+    info, data = run.info, run.data
+    profiles = [entry.dataset.profile for entry in run.inputs.dataset_inputs] if run.inputs else []
+    return Past(
+        info.run_id,
+        info.status,
+        data.tags,
+        data.metrics,
+        data.params,
+        info.run_name,
+        info.experiment_id,
+        info.end_time or info.start_time,
+        json.loads(profiles[0] or "{}") if profiles else {},
     )
-    return [
-        Past(run.info.run_id, run.info.status, run.data.tags, run.data.metrics, run.data.params)
-        for run in found
-    ]
 
 
 def rows(store: Store, past: Past) -> list[Epoch]:
     """A recorded run's curves, whole rows only."""
-    columns = {
-        name: {point.step: point.value for point in store.client.get_metric_history(past.id, name)}
-        for name in CURVES
-    }
-    losses, seconds, *held_out = (columns[name] for name in CURVES)
-    written = [column for column in columns.values() if column]
+    names = [*CURVES, *layers(past.metrics)]
+    columns = [dict(points(store, [past.id], name).get(past.id, [])) for name in names]
+    losses, seconds, validation, accuracy, *gradients = columns
+    written = [column for column in columns if column]
     return [
         Epoch(
             epoch,
             losses[epoch],
-            Evaluation(*(column[epoch] for column in held_out)) if held_out[0] else None,
+            Evaluation(validation[epoch], accuracy[epoch]) if validation else None,
             seconds[epoch],
+            tuple(column[epoch] for column in gradients),
         )
         for epoch in sorted(losses)
         if all(epoch in column for column in written)
     ]
+
+
+def is_curve(name: str) -> bool:
+    """Whether a metric has a value for each epoch, rather than one for the run."""
+    return name in CURVES or name.startswith(GRADIENTS)
+
+
+def layers(names: Iterable[str]) -> list[str]:
+    """The names of gradients' norms among a run's metrics, first layer first."""
+    found = [name for name in names if name.startswith(GRADIENTS)]
+    return sorted(found, key=lambda name: int(name.removeprefix(GRADIENTS)))
 
 
 def seconds_per_epoch(store: Store, like: Mapping[str, Any]) -> float | None:

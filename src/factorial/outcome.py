@@ -1,7 +1,29 @@
-"""What became of a combination."""
+"""What training gives: a row for every epoch, and what became of a combination."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+
+class Evaluation(NamedTuple):
+    """Mean cross-entropy per example, in nats, and the share that is classified correctly."""
+
+    loss: float
+    accuracy: float
+
+
+class Epoch(NamedTuple):
+    """One row of a learning curve; `validation` is None where a run holds nothing out.
+
+    `gradients` are the norms of the loss's gradient with respect to each layer's weights, first
+    layer first: means over the epoch's batches.
+    """
+
+    epoch: int
+    train_loss: float
+    validation: Evaluation | None
+    seconds: float
+    gradients: tuple[float, ...] = ()
 
 
 @dataclass

@@ -71,7 +71,7 @@ def record_copy(ready: Ready, where: Store, past: Past, mine: Past | None) -> st
     extra = {key: past.tags[key] for key in ("failure", "diverged") if key in past.tags}
     run.tag(cached=past.id, **extra)
     run.log_rows(history.rows(where, past))
-    run.conclude({k: v for k, v in past.metrics.items() if k not in history.CURVES})
+    run.conclude({k: v for k, v in past.metrics.items() if not history.is_curve(k)})
     run.status = past.status
     run.end()
     return run.id

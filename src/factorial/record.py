@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from factorial.errors import is_stop, reason
-from factorial.history import CURVES, Past, owner, rows
+from factorial.history import CURVES, GRADIENTS, Past, owner, rows
+from factorial.outcome import Epoch
 from factorial.store import Store
-from factorial.trainer import Epoch
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +100,8 @@ class Run:
 def metrics_of(row: Epoch) -> dict[str, float]:
     held_out = () if row.validation is None else row.validation
     values = [row.train_loss, row.seconds, *held_out]
-    return dict(zip(CURVES, values, strict=False))
+    gradients = {f"{GRADIENTS}{layer}": norm for layer, norm in enumerate(row.gradients, start=1)}
+    return dict(zip(CURVES, values, strict=False)) | gradients
 
 
 def new(store: Store, name: str, tags: Mapping[str, str]) -> Run:

@@ -5,17 +5,16 @@ import time
 
 from safetensors.torch import save
 
-from factorial import checkpoint, console, data, record, store, trainer
+from factorial import checkpoint, console, data, predictions, record, store, trainer
 from factorial.checkpoint import Position
 from factorial.combination import Combination
 from factorial.errors import reason
 from factorial.grid import Job
-from factorial.outcome import Outcome
+from factorial.outcome import Epoch, Evaluation, Outcome
 from factorial.plan import show_plan
 from factorial.prepare import Ready, prepare
 from factorial.progress import answer, open_run, standing
 from factorial.signals import Stop, stoppable
-from factorial.trainer import Epoch, Evaluation
 
 log = logging.getLogger(__name__)
 
@@ -87,10 +86,11 @@ def train(
     held_out = run.rows[-1].validation
     outcome.validation = held_out.accuracy if held_out else None
     outcome.seconds = sum(row.seconds for row in run.rows)
-    closing = trainer.final(state.model, splits.test, config)
+    closing, logits = trainer.final(state.model, splits.test, config)
     run.conclude(closing | trainer.best(run.rows) | {"train/seconds": outcome.seconds})
     weights = {name: value.cpu().contiguous() for name, value in state.model.state_dict().items()}
     checkpoint.replace(run.folder / "weights.safetensors", save(weights))
+    checkpoint.replace(run.folder / predictions.FILE, predictions.pack(logits, splits.test))
     outcome.status, outcome.test = "FINISHED", closing["test/accuracy"]
 
 
@@ -109,8 +109,8 @@ def go_on(ready: Ready, state: trainer.State, run: record.Run, outcome: Outcome)
         outcome.origin = "continued"
         run.tag(continued_from=tree["run"])
     rows = [
-        Epoch(epoch, loss, Evaluation(*held_out) if held_out else None, seconds)
-        for epoch, loss, held_out, seconds in tree["rows"]
+        Epoch(epoch, loss, Evaluation(*held_out) if held_out else None, seconds, tuple(gradients))
+        for epoch, loss, held_out, seconds, gradients in tree["rows"]
     ]
     run.log_rows(rows)
     log.info("%s from epoch %d, batch %d, of run %s", outcome.origin, *where, tree["run"])

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from filelock import FileLock
 from factorial.config import BadInput, Tracking
 
 ANSWER = 10  # seconds that a tracking server has to answer before a run starts
+BULK = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+RUNS_AT_ONCE, POINTS_AT_ONCE = 100, 25_000  # what a server gives in one answer
 
 # Read when mlflow is first imported. Its own retries would block a call for four minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -87,6 +90,41 @@ def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
             f"tracking.experiment={name}: allowed is one that is not deleted; restore it"
         )
     return str(known.experiment_id)
+
+
+def points(store: Store, runs: Sequence[str], name: str) -> dict[str, list[tuple[int, float]]]:
+    """One metric's (step, value) pairs in each of many runs, few queries for all of them."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for begin in range(0, len(runs), RUNS_AT_ONCE):
+        for run, step, value in fetch(store.client, runs[begin : begin + RUNS_AT_ONCE], name):
+            found.setdefault(run, []).append((step, value))
+    return found
+
+
+def fetch(client: Any, runs: Sequence[str], name: str) -> list[tuple[str, int, float]]:
+    """(run, step, value) for each point of a metric, by run, oldest first."""
+    backend = client._tracking_client.store  # MlflowClient itself asks run by run
+    if hasattr(backend, "get_metric_history_bulk"):
+        answer = backend.get_metric_history_bulk(runs, name, POINTS_AT_ONCE)
+        found = [(point.run_id, point.step, point.value) for point in answer]
+    else:
+        found = ask(backend.get_host_creds(), runs, name)
+    if len(found) < POINTS_AT_ONCE:
+        return found
+    if len(runs) == 1:  # too many for one answer: by pages
+        return [(*runs, point.step, point.value) for point in client.get_metric_history(*runs, name)]
+    half = len(runs) // 2
+    return fetch(client, runs[:half], name) + fetch(client, runs[half:], name)
+
+
+def ask(server: Any, runs: Sequence[str], name: str) -> list[tuple[str, int, float]]:
+    """The same from a tracking server."""
+    from mlflow.utils.rest_utils import http_request, verify_rest_response
+
+    query = {"run_id": list(runs), "metric_key": name, "max_results": POINTS_AT_ONCE}
+    response = http_request(server, BULK, "GET", params=query)
+    points = verify_rest_response(response, BULK).json()["metrics"]
+    return [(point["run_id"], point["step"], point["value"]) for point in points]
 
 
 def knock(uri: str) -> None:

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from factorial.config import Config
 from factorial.data import Data, Split
 from factorial.environment import derive_seed, permutation
 from factorial.instantiate import instantiate
+from factorial.outcome import Epoch, Evaluation
 
 EVALUATED_AT_ONCE = 1000  # examples; has no influence on the result
 
@@ -27,10 +28,10 @@ class State:
     schedule: torch.optim.lr_scheduler.LRScheduler
     epoch: int = 0  # whole epochs behind it
     batch: int = 0  # batches of the next one behind it,
-    loss: Tensor = field(
-        default_factory=lambda: torch.zeros(())
-    )  # their loss, summed over examples,
-    seconds: float = 0.0  # and the time they took
+    # what they add up to: their loss over examples, their gradients' norms over batches, seconds
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+    gradients: Tensor = field(default_factory=lambda: torch.zeros(()))
+    seconds: float = 0.0
 
     def tree(self) -> dict[str, Any]:
         """The state as nested dicts of tensors and plain values."""
@@ -46,23 +47,7 @@ class State:
 
 
 LEARNERS = ("model", "optimizer", "schedule")
-PLACE = ("epoch", "batch", "loss", "seconds")
-
-
-class Evaluation(NamedTuple):
-    """Mean cross-entropy per example, in nats, and the share that is classified correctly."""
-
-    loss: float
-    accuracy: float
-
-
-class Epoch(NamedTuple):
-    """One row of a learning curve; `validation` is None where a run holds nothing out."""
-
-    epoch: int
-    train_loss: float
-    validation: Evaluation | None
-    seconds: float
+PLACE = ("epoch", "batch", "loss", "gradients", "seconds")
 
 
 class Diverged(ArithmeticError):
@@ -89,7 +74,7 @@ def fit(state: State, data: Data, config: Config) -> Iterator[Epoch | None]:
     for epoch in range(state.epoch + 1, config.epochs.count + 1):
         order = permutation(len(data.train), derive_seed(config.seed, "order", epoch)).to(device)
         batches = order.split(config.data.batch_size)[: config.data.steps_per_epoch]
-        state.loss = state.loss.to(device)
+        state.loss, state.gradients = state.loss.to(device), state.gradients.to(device)
         state.model.train()
         for index in batches[state.batch :]:
             began = time.perf_counter()
@@ -102,6 +87,7 @@ def fit(state: State, data: Data, config: Config) -> Iterator[Epoch | None]:
             state.optimizer.step()
             state.schedule.step()
             state.loss += loss.detach() * len(index)
+            state.gradients = state.gradients + gradient_norms(state.model)
             state.batch += 1
             state.seconds += time.perf_counter() - began
             if state.batch < len(batches):
@@ -112,44 +98,61 @@ def fit(state: State, data: Data, config: Config) -> Iterator[Epoch | None]:
 def end_epoch(state: State, data: Data, config: Config, examples: int) -> Epoch:
     """Evaluate, and make ready for the next epoch."""
     began = time.perf_counter()
-    train_loss = state.loss.item() / examples  # the epoch's one sync with the device
+    sums = torch.cat([state.loss.reshape(1), state.gradients])
+    loss, *gradients = sums.tolist()  # the epoch's one sync with the device
+    train_loss = loss / examples
     if not math.isfinite(train_loss):
         raise Diverged(f"the training loss is {train_loss} in epoch {state.epoch + 1}")
     validation = evaluate(state.model, data.validation, config.device.precision)
     seconds = state.seconds + time.perf_counter() - began
+    means = tuple(norm / state.batch for norm in gradients)
     state.epoch, state.batch, state.seconds = state.epoch + 1, 0, 0.0
-    state.loss = torch.zeros_like(state.loss)
-    return Epoch(state.epoch, train_loss, validation, seconds)
+    state.loss, state.gradients = torch.zeros_like(state.loss), torch.zeros(())
+    return Epoch(state.epoch, train_loss, validation, seconds, means)
+
+
+def gradient_norms(model: nn.Module) -> Tensor:
+    """The Euclidean norm of the gradient of each layer's weights, first layer first: [layers]."""
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    return torch.stack([weight.grad.norm() for weight in weights if weight.grad is not None])
 
 
 @torch.inference_mode()
+def predict(model: nn.Module, split: Split, precision: str) -> Tensor:
+    """The logits of a whole split that is not empty: float32 [n, classes]."""
+    device = split.labels.device
+    model.eval()
+    logits = []
+    for index in torch.arange(len(split), device=device).split(EVALUATED_AT_ONCE):
+        with autocast(device, precision):
+            logits.append(model(split[index][0]).float())
+    return torch.cat(logits)
+
+
 def evaluate(model: nn.Module, split: Split, precision: str) -> Evaluation | None:
     """Loss and accuracy on a whole split; None where it is empty."""
-    if not len(split):
-        return None
-    device = split.labels.device
-    loss = torch.zeros((), device=device)
-    correct = torch.zeros((), device=device, dtype=torch.int64)
-    model.eval()
-    for index in torch.arange(len(split), device=device).split(EVALUATED_AT_ONCE):
-        images, labels = split[index]
-        with autocast(device, precision):
-            logits = model(images)
-        loss += F.cross_entropy(logits.float(), labels, reduction="sum")
-        correct += (logits.argmax(1) == labels).sum()
-    return Evaluation(loss.item() / len(split), correct.item() / len(split))
+    return judge(predict(model, split, precision), split.labels) if len(split) else None
 
 
-def final(model: nn.Module, test: Split, config: Config) -> dict[str, float]:
-    """Loss and accuracy on the test set; where asked for, accuracy on unscaled pixels too."""
-    scaled = evaluate(model, test, config.device.precision)
-    assert scaled is not None
+def judge(logits: Tensor, labels: Tensor) -> Evaluation:
+    """Logits float32 [n, classes] against labels int64 [n]."""
+    correct = (logits.argmax(1) == labels).sum()
+    return Evaluation(F.cross_entropy(logits, labels).item(), correct.item() / len(labels))
+
+
+def final(model: nn.Module, test: Split, config: Config) -> tuple[dict[str, float], Tensor]:
+    """Loss and accuracy on the test set, what the model costs in parameters, and its logits.
+
+    Where asked for, accuracy on unscaled pixels too.
+    """
+    logits = predict(model, test, config.device.precision)
+    scaled = judge(logits, test.labels)
     closing = {"test/loss": scaled.loss, "test/accuracy": scaled.accuracy}
     if config.data.test_unscaled:
-        unscaled = evaluate(model, test.unscaled(), config.device.precision)
-        assert unscaled is not None
-        closing["test/accuracy_as_published"] = unscaled.accuracy
-    return closing
+        unscaled = predict(model, test.unscaled(), config.device.precision)
+        closing["test/accuracy_as_published"] = judge(unscaled, test.labels).accuracy
+    closing["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    return closing, logits
 
 
 def best(rows: Sequence[Epoch]) -> dict[str, float]:

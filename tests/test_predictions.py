@@ -1,0 +1,54 @@
+"""What is kept of a run's predictions, against scikit-learn."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import configured, digits
+from sklearn.metrics import confusion_matrix, log_loss
+
+from factorial import predictions, trainer
+from factorial.predictions import Predictions
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, Predictions]:
+    config = configured("model=linear", "optimizer=sgd")
+    state, splits = trainer.start(config, torch.device("cpu")), digits(config)
+    next(trainer.fit(state, splits, config))
+    logits = trainer.final(state.model, splits.test, config)[1]
+    file = tmp_path_factory.mktemp("run") / predictions.FILE
+    file.write_bytes(predictions.pack(logits, splits.test))
+    found = predictions.unpack(file)
+    assert found is not None
+    return logits, found
+
+
+def test_the_confusion_matrix_is_scikit_learns(made: tuple[torch.Tensor, Predictions]) -> None:
+    _, found = made
+    expected = confusion_matrix(found.labels, found.predicted, labels=range(10))
+    assert predictions.confusion(found).tolist() == expected.tolist()
+
+
+def test_losses_are_cross_entropies(made: tuple[torch.Tensor, Predictions]) -> None:
+    logits, found = made
+    expected = log_loss(found.labels, logits.double().softmax(1), labels=range(10))
+    assert found.losses.mean().item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_hardest_are_the_misread_with_the_highest_loss(
+    made: tuple[torch.Tensor, Predictions],
+) -> None:
+    _, found = made
+    wrong = [i for i in range(360) if found.labels[i] != found.predicted[i]]
+    expected = sorted(wrong, key=lambda i: -found.losses[i].item())[: predictions.SHOWN]
+    assert found.hardest.tolist() == expected
+    assert torch.equal(found.images, digits(configured()).test.images[found.hardest])
+
+
+@pytest.mark.parametrize("content", [b"", b"no such format", bytes(100)])
+def test_a_damaged_file_is_as_good_as_none(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / predictions.FILE
+    assert predictions.unpack(file) is None
+    file.write_bytes(content)
+    assert predictions.unpack(file) is None
