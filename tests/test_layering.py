@@ -1,17 +1,25 @@
 """Imports point one way, and the loop knows neither the record nor the screen."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import factorial
 
 PACKAGE = Path(factorial.__file__).parent
 LAYERS = [
-    {"config", "outcome"},
+    {"config", "outcome", "predictions", "effects"},
+    {"anova", "arguments"},
     {"environment", "errors", "files", "instantiate", "models", "recipe", "signals"},
     {"checkpoint", "combination", "data", "store"},
     {"history", "predictions"},
-    {"console", "record", "trainer"},
+    {"console", "record", "selection", "trainer"},
+    {"compare"},
+    {"findings"},
+    {"wording"},
+    {"figures", "tables"},
+    {"report"},
     {"cli", "prepare"},
     {"cleaning", "grid", "progress"},
     {"plan"},
@@ -21,18 +29,26 @@ LAYERS = [
 
 
 def imported(module: str) -> set[str]:
-    """The package's own modules that `module` imports when it is imported itself."""
+    """The package's own modules that `module`, or a file of it, imports when imported itself."""
+    file = PACKAGE / f"{module}.py"
+    files = [file] if file.is_file() else (PACKAGE / module).glob("*.py")
     found = set()
-    for node in ast.parse((PACKAGE / f"{module}.py").read_text()).body:
+    for node in [node for file in files for node in ast.parse(file.read_text()).body]:
         if isinstance(node, ast.ImportFrom) and node.module == "factorial":
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("factorial."):
-            found.add(str(node.module).removeprefix("factorial."))
-    return found
+            found.add(str(node.module).split(".")[1])
+    return found - {module}
+
+
+def behind(module: str) -> set[str]:
+    """What `module` imports, and what that imports."""
+    direct = imported(module)
+    return direct.union(*map(behind, direct))
 
 
 def test_every_module_has_its_layer() -> None:
-    modules = {file.stem for file in PACKAGE.glob("*.py")} - {"__init__"}
+    modules = {file.stem for file in PACKAGE.glob("*.py")} - {"__init__"} | {"figures"}
     assert modules == set().union(*LAYERS)
 
 
@@ -47,3 +63,16 @@ def test_only_the_record_and_its_store_know_mlflow() -> None:
     knowing = [file.stem for file in PACKAGE.glob("*.py") if "import mlflow" in file.read_text()
                or "from mlflow" in file.read_text()]  # fmt: skip
     assert sorted(knowing) == ["record", "store"]
+
+
+def test_comparisons_are_made_from_the_record_alone() -> None:
+    assert "trainer" not in behind("report")
+    loaded = "import sys, factorial.report; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_only_figures_draw() -> None:
+    drawing = {file for file in PACKAGE.rglob("*.py") if "import matplotlib" in file.read_text()
+               or "from matplotlib" in file.read_text()}  # fmt: skip
+    assert drawing - {PACKAGE / "report.py"} <= set((PACKAGE / "figures").glob("*.py"))

@@ -103,6 +103,7 @@ def test_a_run_holds_its_config_weights_metrics_and_log(
     assert listed == {
         "config.yaml",
         "overrides.txt",
+        "predictions.safetensors",
         "weights.safetensors",
         "metrics.json",
         "train.log",

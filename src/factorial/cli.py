@@ -1,12 +1,13 @@
 """What was typed: translated for Hydra, answered in readable lines, ended with an exit code."""
 
 import atexit
+import importlib
 import logging
 import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from hydra.core.hydra_config import HydraConfig
@@ -26,6 +27,16 @@ def main(task: Callable[[], object]) -> NoReturn:
     )
     sys.argv[1:] = typed
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come here instead of being printed there
+    answer(task)
+
+
+def command(module: str, typed: Sequence[str]) -> NoReturn:
+    """Run `main` of one of the package's modules: a command beside train.py."""
+    answer(lambda: importlib.import_module(f"factorial.{module}").main(typed))
+
+
+def answer(task: Callable[[], object]) -> NoReturn:
+    """Bring a task to its end, and the process with it."""
     code: object = 0
     try:
         task()

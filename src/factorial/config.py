@@ -110,6 +110,7 @@ class Config:
     cadence: float = setting("seconds, 0 or more", lambda seconds: seconds >= 0)
     keep: list[int] = setting("a list of whole numbers")
     on_failure: str = one_of("continue", "stop")
+    report: bool = setting("true or false")
     retries: int = at_least(0)
 
 

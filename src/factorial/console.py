@@ -5,6 +5,7 @@ import functools
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from rich import box
 from rich.console import Console
@@ -68,6 +69,11 @@ def describe(row: Epoch, epochs: int, left: float) -> str:
     return f"epoch {count}  train {row.train_loss:.4f}  {held_out}{times}"
 
 
+def relative(path: Path) -> str:
+    """As seen from where the command was typed."""
+    return os.path.relpath(path)
+
+
 def say(*lines: str) -> None:
     for line in lines:
         console().print(line, soft_wrap=True, markup=False)
@@ -90,7 +96,7 @@ def show_end(outcome: Outcome, recipe: str, data: str, page: str) -> None:
         f"test accuracy  {outcome.test:.4f} on {data}{held_out}",
         f"recipe         {recipe[:8]}",
         f"run            {outcome.run}",
-        f"folder         {os.path.relpath(outcome.folder)}",
+        f"folder         {relative(outcome.folder)}",
         *([f"compare        {page}"] if page else []),
     )
 

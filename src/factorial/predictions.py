@@ -1,18 +1,16 @@
 """What a run predicted on the test set, and the images that it misread worst."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import torch
-import torch.nn.functional as F
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
-
-from factorial.data import Split
+from safetensors.numpy import load, save
 
 FILE = "predictions.safetensors"
 SHOWN = 24  # misread images that are kept
+Array = NDArray[Any]
 
 
 class Predictions(NamedTuple):
@@ -22,23 +20,23 @@ class Predictions(NamedTuple):
     their pixels as stored: uint8 [k, *shape].
     """
 
-    labels: Tensor
-    predicted: Tensor
-    losses: Tensor
-    hardest: Tensor
-    images: Tensor
+    labels: Array
+    predicted: Array
+    losses: Array
+    hardest: Array
+    images: Array
 
 
-def pack(logits: Tensor, test: Split) -> bytes:
-    """The predictions that logits float32 [n, classes] make, as a safetensors file."""
-    losses = F.cross_entropy(logits, test.labels, reduction="none")
-    predicted = logits.argmax(1)
-    misread = (predicted != test.labels).nonzero().flatten()
-    hardest = misread[losses[misread].argsort(descending=True, stable=True)[:SHOWN]]
-    found = Predictions(
-        test.labels.byte(), predicted.byte(), losses, hardest, test.images[hardest]
-    )
-    return save({name: value.cpu().contiguous() for name, value in found._asdict().items()})
+def pack(logits: Array, labels: Array, images: Array) -> bytes:
+    """What logits float32 [n, classes] make of a test set, as a safetensors file."""
+    highest = logits.max(axis=1)
+    normalizer = highest + np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    losses = normalizer - logits[np.arange(len(labels)), labels]
+    predicted = logits.argmax(axis=1)
+    misread = np.flatnonzero(predicted != labels)
+    hardest = misread[np.argsort(-losses[misread], kind="stable")[:SHOWN]]
+    small = labels.astype(np.uint8), predicted.astype(np.uint8), losses.astype(np.float32)
+    return save(Predictions(*small, hardest, images[hardest])._asdict())
 
 
 def unpack(file: Path) -> Predictions | None:
@@ -49,8 +47,8 @@ def unpack(file: Path) -> Predictions | None:
         return None
 
 
-def confusion(found: Predictions) -> Tensor:
+def confusion(found: Predictions) -> Array:
     """How many examples of each class (row) were read as each class (column): int64 [c, c]."""
     classes = int(max(found.labels.max(), found.predicted.max())) + 1
-    pairs = found.labels.long() * classes + found.predicted.long()
-    return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+    pairs = found.labels.astype(np.int64) * classes + found.predicted
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

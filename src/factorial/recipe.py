@@ -27,6 +27,7 @@ EXCLUDED = (
     "cadence",
     "keep",
     "on_failure",
+    "report",
     "retries",
 )
 # The package's modules whose source can

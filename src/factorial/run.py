@@ -90,7 +90,9 @@ def train(
     run.conclude(closing | trainer.best(run.rows) | {"train/seconds": outcome.seconds})
     weights = {name: value.cpu().contiguous() for name, value in state.model.state_dict().items()}
     checkpoint.replace(run.folder / "weights.safetensors", save(weights))
-    checkpoint.replace(run.folder / predictions.FILE, predictions.pack(logits, splits.test))
+    seen = (logits, splits.test.labels, splits.test.images)
+    packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
+    checkpoint.replace(run.folder / predictions.FILE, packed)
     outcome.status, outcome.test = "FINISHED", closing["test/accuracy"]
 
 

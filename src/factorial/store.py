@@ -1,12 +1,15 @@
 """Where the record is kept: an MLflow store, opened once, by one process at a time."""
 
+import contextlib
 import functools
 import os
+import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
@@ -72,11 +75,33 @@ def connect(uri: str, experiment: str, outputs: Path) -> Store:
     from mlflow import MlflowClient
 
     # a new database is set up by one process: several at once crash in each other's migrations
-    with FileLock(outputs / ".mlflow.lock"):
+    with FileLock(outputs / ".mlflow.lock"), asking(uri):
         client = MlflowClient(uri)
         identity = find_experiment(client, experiment, uri, outputs) if experiment else ""
         known = {entry.experiment_id for entry in client.search_experiments()}
     return Store(client, identity, outputs, tuple(sorted(known)))
+
+
+@contextlib.contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Raises BadInput, in one line, for what MLflow will not answer: a database of another version,
+    a filter that it can't read."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if "out-of-date database schema" in str(error):
+            raise BadInput(f"{what}: {other_schema(str(error))}") from error
+        raise BadInput(f"{what}: {' '.join(str(error).split())[:300]}") from error
+
+
+def other_schema(message: str) -> str:
+    found, expected = re.findall(r"version (\w+)", message)
+    return (
+        f"its database has schema {found}, MLflow {version('mlflow')} works with {expected}; "
+        f"an older one is brought up by `mlflow db upgrade`, a newer one needs a newer MLflow"
+    )
 
 
 def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
@@ -112,7 +137,8 @@ def fetch(client: Any, runs: Sequence[str], name: str) -> list[tuple[str, int, f
     if len(found) < POINTS_AT_ONCE:
         return found
     if len(runs) == 1:  # too many for one answer: by pages
-        return [(*runs, point.step, point.value) for point in client.get_metric_history(*runs, name)]
+        pages = client.get_metric_history(runs[0], name)
+        return [(runs[0], point.step, point.value) for point in pages]
     half = len(runs) // 2
     return fetch(client, runs[:half], name) + fetch(client, runs[half:], name)
 
@@ -125,6 +151,24 @@ def ask(server: Any, runs: Sequence[str], name: str) -> list[tuple[str, int, flo
     response = http_request(server, BULK, "GET", params=query)
     points = verify_rest_response(response, BULK).json()["metrics"]
     return [(point["run_id"], point["step"], point["value"]) for point in points]
+
+
+def artifact(store: Store, run: str, name: str) -> Path | None:
+    """One of a run's files: from the outputs or, where it is not there, from a server."""
+    file = store.outputs / "runs" / run / "artifacts" / name
+    if file.is_file():
+        return file
+    from mlflow.exceptions import MlflowException
+
+    with contextlib.suppress(MlflowException, OSError):
+        return Path(store.client.download_artifacts(run, name))
+    return None
+
+
+def attach(store: Store, run: str, folder: Path) -> None:
+    """Copy a folder to a run's files. Raises BadInput where the run is gone."""
+    with asking(f"run {run}"):
+        store.client.log_artifacts(run, str(folder), folder.parent.name)
 
 
 def knock(uri: str) -> None:

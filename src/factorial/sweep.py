@@ -43,6 +43,9 @@ def run_sweep(
     if settings.plan:
         show_plan(jobs, settings)
         return
+    reasons = {job.reason for job in jobs}
+    if len(reasons) == 1 and not any(job.ready for job in jobs):
+        raise BadInput(f"no combination can start: {reasons.pop()}")
     tracking = replace(settings.tracking, experiment=experiment_of(jobs, settings))
     where = store.open_store(tracking, settings.outputs)
     identity = digest(sorted(job.recipe for job in jobs))
@@ -56,8 +59,20 @@ def run_sweep(
     console.show_table(rows, outcomes, store.page(tracking, settings.outputs))
     counts = Counter(outcome.origin or "failed" for outcome in outcomes)
     console.say(", ".join(f"{count} {origin}" for origin, count in counts.items()))
+    if settings.report and where.client is not None:
+        report(where, parent.id)
     if failed:
         raise SystemExit(1)
+
+
+def report(where: Store, parent: str) -> None:
+    """The sweep compared; what is recorded stays, whatever keeps it from being compared."""
+    from factorial import report, selection  # here: seconds of imports that training does not need
+
+    try:
+        report.publish(where, selection.of_sweep(where, parent))
+    except (BadInput, OSError) as error:
+        console.warn(f"no report: {reason(error)}")
 
 
 def experiment_of(jobs: Sequence[Job], settings: Config) -> str:
@@ -75,7 +90,8 @@ def open_parent(
     if parents:
         parent = record.again(where, parents[0])
     else:
-        tags = environment.git() | {"sweep": identity, "command": " ".join(typed)}
+        family = {"sweep": identity, "combinations": str(len(jobs))}
+        tags = environment.git() | family | {"command": " ".join(typed)}
         parent = record.new(where, f"sweep of {len(jobs)}", tags)
     if not parents or not parents[0].params:
         parent.describe({key: ", ".join(values) for key, values in varying(jobs).items()})

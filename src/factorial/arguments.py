@@ -1,0 +1,49 @@
+"""The words of the commands beside train.py: `key=value`, against the command's file in conf/."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from factorial.config import CONF, BadInput, Tracking, unknown
+
+HELP = ("-h", "--help", "help")
+
+
+def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[str, Any]:
+    """The settings of `conf/COMMAND.yaml` with what was typed in their place. Raises BadInput.
+
+    A word that sets none of them is the value of `bare`, where there is such a setting. Raises
+    SystemExit, after its settings are shown, where help is asked for.
+    """
+    file = CONF / f"{command}.yaml"
+    if set(typed) & set(HELP):
+        print(f"python {command}.py [KEY=VALUE ...]\n\n{file.read_text().rstrip()}")
+        raise SystemExit(0)
+    settings: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[assignment]
+    settings["tracking.uri"] = None
+    for word in typed:
+        key, equals, value = word.partition("=")
+        if key in settings and equals:
+            settings[key] = plain(value)
+        elif bare is not None and (not equals or not re.fullmatch(r"\w+", key)):
+            settings[bare] = word
+        else:
+            raise BadInput(unknown(key, list(settings)))
+    return settings
+
+
+def plain(value: str) -> Any:
+    """true, false and null as what they are, anything else as text."""
+    return {"true": True, "false": False, "null": None}.get(value, value)
+
+
+def tracking(settings: dict[str, Any]) -> Tracking:
+    """Where the record is, by the settings `tracking` and `tracking.uri`. Raises BadInput."""
+    kinds = ("local", "server")
+    if settings["tracking"] not in kinds:
+        raise BadInput(f"tracking={settings['tracking']}: allowed is one of {', '.join(kinds)}")
+    group = OmegaConf.load(CONF / "tracking" / f"{settings['tracking']}.yaml")
+    uri = settings["tracking.uri"] or group.uri
+    return Tracking(group.kind, uri, "", None, None)

@@ -1,0 +1,1 @@
+"""Pictures of findings: this package alone draws, and it only draws."""

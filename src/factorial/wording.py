@@ -1,0 +1,109 @@
+"""Findings in words: every number comes from the record, none is typed."""
+
+import math
+
+from factorial.effects import Estimate
+from factorial.findings import Findings
+
+NAMES = {"score": "accuracy", "optimizer.lr": "learning rate", "data.batch_size": "batch size"}
+
+
+def name(factor: str) -> str:
+    return NAMES.get(factor, factor)
+
+
+def share(value: float, sign: bool = False) -> str:
+    return f"{value:{'+' if sign else ''}.4f}"
+
+
+def ratio(exponent: float) -> str:
+    return f"{10**exponent:.3g}"
+
+
+def estimate(found: Estimate, sign: bool = False) -> str:
+    """`0.9771 (0.9762 to 0.9780)`; the value alone where there is no interval."""
+    if not found.has_interval:
+        return share(found.value, sign)
+    return f"{share(found.value, sign)} ({share(found.low, sign)} to {share(found.high, sign)})"
+
+
+def times(found: Estimate) -> str:
+    """A difference of logarithms as a factor: `x 0.45 (0.41 to 0.49)`."""
+    if not found.has_interval:
+        return f"x {ratio(found.value)}"
+    return f"x {ratio(found.value)} ({ratio(found.low)} to {ratio(found.high)})"
+
+
+def summary(found: Findings) -> list[str]:
+    """The winner, then which factor made the difference: one sentence each."""
+    sentences = [winner(found)]
+    if found.accuracy.square is not None:
+        sentences += [both_factors(found), errors(found)]
+    if not found.accuracy.analysis.table.empty:
+        sentences.append(variance(found))
+    return sentences
+
+
+def winner(found: Findings) -> str:
+    best, on = found.winner, found.comparison.selected_on
+    n = found.test.n
+    seeds = f"{n} seed{'s' if n > 1 else ''}"
+    tied = f", a tie with {found.tied} other{'s' if found.tied > 1 else ''}" if found.tied else ""
+    test = estimate(found.test)
+    images = found.comparison.examples.get("test")
+    error = ""
+    if found.test_binomial:
+        low, high = map(share, found.test_binomial)
+        error = f"; {images:,} images alone leave {low} to {high}"
+    chosen = f"Best by {on} accuracy is {best['label']}{tied}"
+    if on == "test":
+        return f"{chosen}: {test} on the test set that chose it, over {seeds}{error}."
+    return f"{chosen}. Its test accuracy is {test}, over {seeds}{error}."
+
+
+def both_factors(found: Findings) -> str:
+    """What each factor alone brings, both together, and what of that is their interaction."""
+    square, comparison = found.accuracy.square, found.comparison
+    assert square is not None
+    (first, one), (second, two) = (
+        (key, [level for level in comparison.levels[key] if level in set(comparison.runs[key])])
+        for key in found.accuracy.factors
+    )
+    base = comparison.runs[(comparison.runs[first] == one[0]) & (comparison.runs[second] == two[0])]
+    return (
+        f"From {one[0]} with {two[0]} ({comparison.selected_on} accuracy "
+        f"{share(base['score'].mean())}), {name(second)} alone ({two[1]}) brings "
+        f"{estimate(square.second, sign=True)}, {name(first)} alone ({one[1]}) "
+        f"{estimate(square.first, sign=True)}, both together {estimate(square.both, sign=True)}, "
+        f"of which {estimate(square.interaction, sign=True)} is their interaction"
+        f"{conditions(found)}."
+    )
+
+
+def errors(found: Findings) -> str:
+    square = found.error.square
+    assert square is not None
+    first, second = found.accuracy.factors
+    return (
+        f"As a factor of the error: {name(second)} alone {times(square.second)}, {name(first)} "
+        f"alone {times(square.first)}, both together {times(square.both)}."
+    )
+
+
+def variance(found: Findings) -> str:
+    """Shares of the total sum of squares, the largest first."""
+    table = found.accuracy.analysis.table.sort_values("share", ascending=False)
+    parts = [
+        f"{line.term} {line.share:.1%}"
+        + (f" ({line.low:.1%} to {line.high:.1%})" if math.isfinite(line.low) else "")
+        for line in table.itertuples()
+    ]
+    return f"Of the variance in {found.comparison.selected_on} accuracy: {', '.join(parts)}."
+
+
+def conditions(found: Findings) -> str:
+    sizes = found.comparison.runs.groupby(found.comparison.labels).size()
+    n = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
+    if sizes.max() < 2:
+        return " (one seed: no intervals)"
+    return f" (n = {n} seeds a setting, 95 % intervals)"

@@ -1,0 +1,89 @@
+"""Runs written to a store as training writes them, with results that a test has chosen."""
+
+import itertools
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from factorial import record, store
+from factorial.config import Tracking
+from factorial.outcome import Epoch, Evaluation
+from factorial.recipe import digest
+from factorial.record import DataSet
+from factorial.store import Store
+
+DIGITS = DataSet("digits", "0" * 64, {"train": 1293, "validation": 144, "test": 360})
+SHARED = {"schedule": "constant", "precision": "float32", "device": "cpu"}
+
+
+def opened(folder: Path, experiment: str = "planted") -> Store:
+    tracking = Tracking("local", None, experiment, None, None)
+    return store.open_store(tracking, str(folder))
+
+
+def product(**levels: Iterable[Any]) -> list[dict[str, Any]]:
+    """Every combination; `optimizer_lr` stands for `optimizer.lr`."""
+    keys = [key.replace("_", ".") for key in levels]
+    return [dict(zip(keys, values, strict=True)) for values in itertools.product(*levels.values())]
+
+
+def sweep(where: Store, runs: Iterable[Mapping[str, Any]], command: str = "-m") -> record.Run:
+    """A finished sweep of `runs`: settings, and `accuracy`, `failure`, `epochs` for the rows."""
+    runs = list(runs)
+    keys = [key for key in runs[0] if key not in ("accuracy", "failure", "test")]
+    identity = digest(runs)
+    tags = {"sweep": identity, "command": command, "combinations": str(len(runs))}
+    parent = record.new(where, f"sweep of {len(runs)}", tags)
+    seen = {key: list(dict.fromkeys(str(run[key]) for run in runs)) for key in keys}
+    parent.describe({key: ", ".join(levels) for key, levels in seen.items() if len(levels) > 1})
+    for run in runs:
+        single(where, run, {"mlflow.parentRunId": parent.id, "sweep": identity})
+    parent.end()
+    return parent
+
+
+def single(where: Store, settings: Mapping[str, Any], tags: Mapping[str, str]) -> record.Run:
+    params = {k: v for k, v in settings.items() if k not in ("accuracy", "failure", "test")}
+    name = " ".join(map(str, params.values()))
+    run = record.new(where, name, {"recipe": digest(params), **tags})
+    run.describe(SHARED | params, DIGITS)
+    if "failure" in settings:
+        run.tag(failure=settings["failure"])
+        run.status = "FAILED"
+    else:
+        run.log_rows(rows(settings["accuracy"], int(params.get("epochs", 5))))
+        parameters = 7850 if params.get("model") == "linear" else 269_322
+        seconds = 0.1 * int(params.get("epochs", 5)) * (1 + (parameters > 10_000))
+        closing = {"test/accuracy": settings.get("test", settings["accuracy"] - 0.003)}
+        run.conclude(closing | {"train/seconds": seconds, "parameters": parameters})
+    run.end()
+    return run
+
+
+def rows(accuracy: float, epochs: int) -> list[Epoch]:
+    """A curve that ends at `accuracy`."""
+    return [
+        Epoch(
+            epoch,
+            2.0 / epoch,
+            Evaluation(2.1 / epoch, accuracy - 0.1 * (1 - epoch / epochs)),
+            0.1,
+            (0.1 / epoch, 0.2 / epoch, 0.3),
+        )
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def planted(grid: Iterable[dict[str, Any]], seed: int = 0) -> list[dict[str, Any]]:
+    """Accuracies with effects of model, optimizer and learning rate, and noise between seeds."""
+    rng = np.random.default_rng(seed)
+    runs = []
+    for settings in grid:
+        rate = abs(np.log10(settings.get("optimizer.lr", 0.01)) + 2)
+        accuracy = 0.90 + 0.04 * (settings.get("model") == "mlp")
+        accuracy += 0.02 * (settings.get("optimizer") == "adam") - 0.015 * rate
+        accuracy += 0.0005 * int(settings.get("epochs", 5)) + rng.normal(0, 0.002)
+        runs.append({**settings, "accuracy": float(accuracy)})
+    return runs
