@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from factorial import record, store
+from factorial.compare import Comparison, ordered, spelled
 from factorial.config import Tracking
 from factorial.outcome import Epoch, Evaluation
 from factorial.recipe import digest
@@ -25,7 +27,7 @@ def opened(folder: Path, experiment: str = "planted") -> Store:
 
 def product(**levels: Iterable[Any]) -> list[dict[str, Any]]:
     """Every combination; `optimizer_lr` stands for `optimizer.lr`."""
-    keys = [key.replace("_", ".") for key in levels]
+    keys = [key.replace("_", ".", 1) for key in levels]
     return [dict(zip(keys, values, strict=True)) for values in itertools.product(*levels.values())]
 
 
@@ -87,3 +89,45 @@ def planted(grid: Iterable[dict[str, Any]], seed: int = 0) -> list[dict[str, Any
         accuracy += 0.0005 * int(settings.get("epochs", 5)) + rng.normal(0, 0.002)
         runs.append({**settings, "accuracy": float(accuracy)})
     return runs
+
+
+def compared(runs: Iterable[Mapping[str, Any]]) -> Comparison:
+    """The comparison of such runs, without a store."""
+    runs = list(runs)
+    keys = [key for key in runs[0] if key not in ("accuracy", "failure", "test")]
+    table = pd.DataFrame(
+        [
+            {key: spelled(str(run[key])) for key in keys}
+            | {"id": str(number), "source": str(number), "score": run.get("accuracy", np.nan),
+               "test": run.get("accuracy", np.nan) - 0.003, "published": np.nan,
+               "gap": 0.02 + 0.001 * number, "reason": run.get("failure", ""), "touched": 0,
+               "seconds": 0.1 * int(run.get("epochs", 5)) * (1 + (run.get("model") == "mlp")),
+               "parameters": 269_322.0 if run.get("model") == "mlp" else 7850.0}
+            for number, run in enumerate(runs)
+        ]
+    )  # fmt: skip
+    failed = table["reason"] != ""
+    curves = [
+        {"id": str(number), "epoch": row.epoch, "train/loss": row.train_loss,
+         "validation/loss": row.validation.loss, "validation/accuracy": row.validation.accuracy,
+         **{f"layer {layer}": norm for layer, norm in enumerate(row.gradients, start=1)}}
+        for number, run in enumerate(runs) if "accuracy" in run
+        for row in rows(run["accuracy"], int(run.get("epochs", 5)))
+    ]  # fmt: skip
+    settings = [key for key in keys if key != "seed" and table[key].nunique() > 1]
+    return Comparison(
+        "planted",
+        "planted",
+        None,
+        table[~failed].reset_index(drop=True),
+        settings,
+        {key: ordered(table[key], ()) for key in settings},
+        {},
+        table[failed].reset_index(drop=True),
+        pd.DataFrame(),
+        pd.DataFrame(curves),
+        "validation",
+        {"validation": 6000, "test": 10_000},
+        0,
+        0,
+    )

@@ -2,6 +2,8 @@
 
 import itertools
 import math
+import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -82,13 +84,13 @@ def load(where: Store, chosen: Selection) -> Comparison:
         table[SEED] = "0"
     selected_on = "validation" if table["validation"].notna().any() else "test"
     table["score"] = table[selected_on]
-    is_result = table["reason"].eq("") & table["score"].map(math.isfinite)
+    is_result = table["reason"].eq("") & table["score"].between(0, 1)
     if not is_result.any():
         raise BadInput(f"{chosen.title}: none of its {len(table)} runs has a result to compare")
     settings = [key for key in factors if key != SEED]
     failures = table[~is_result].copy()
     unexplained = failures["reason"].eq("")
-    failures.loc[unexplained, "reason"] = f"no finite {selected_on}/accuracy is on record"
+    failures.loc[unexplained, "reason"] = f"no {selected_on}/accuracy from 0 to 1 is on record"
     runs, superseded = newest(table[is_result], [*settings, SEED])
     size = int(chosen.parent.tags.get("combinations", len(table))) if chosen.parent else len(table)
     levels = {key: ordered(table[key], chosen.factors.get(key, ())) for key in settings}
@@ -111,22 +113,26 @@ def load(where: Store, chosen: Selection) -> Comparison:
 
 
 def row(past: Past) -> dict[str, object]:
-    metrics, reason = past.metrics, ""
+    metrics, reason = defaultdict(lambda: math.nan, filter(is_finite, past.metrics.items())), ""
     if past.status != "FINISHED":
         reason = past.tags.get("failure", f"its status is {past.status}")
     return {
         "id": past.id,
         "source": past.tags.get("cached", past.id),
         "touched": past.touched,
-        "validation": metrics.get("validation/accuracy", math.nan),
-        "test": metrics.get("test/accuracy", math.nan),
-        "gap": metrics.get("validation/loss", metrics.get("test/loss", math.nan))
-        - metrics.get("train/loss", math.nan),
-        "published": metrics.get("test/accuracy_as_published", math.nan),
-        "seconds": metrics.get("train/seconds", math.nan),
-        "parameters": metrics.get("parameters", math.nan),
+        "validation": metrics["validation/accuracy"],
+        "test": metrics["test/accuracy"],
+        "published": metrics["test/accuracy_as_published"],
+        "gap": metrics.get("validation/loss", metrics["test/loss"]) - metrics["train/loss"],
+        "seconds": metrics["train/seconds"],
+        "parameters": metrics["parameters"],
         "reason": reason,
     }
+
+
+def is_finite(metric: tuple[str, float]) -> bool:
+    """MLflow keeps an infinite value as the largest number that there is."""
+    return abs(metric[1]) < sys.float_info.max
 
 
 def tidy(params: Mapping[str, str]) -> dict[str, str]:
@@ -215,7 +221,7 @@ def curves(where: Store, runs: list[str], layers: list[str]) -> pd.DataFrame:
     columns = {
         name: pd.DataFrame(
             [(run, step, value) for run, pairs in points(where, runs, name).items()
-             for step, value in pairs],
+             for step, value in pairs if is_finite((name, value))],
             columns=["id", "epoch", name],
         ).drop_duplicates(["id", "epoch"], keep="last").set_index(["id", "epoch"])[name]
         for name in names

@@ -97,7 +97,7 @@ def asking(what: str) -> Iterator[None]:
 
 
 def other_schema(message: str) -> str:
-    found, expected = re.findall(r"version (\w+)", message)
+    found, expected = re.findall(r"(?:version|expected) (\w+)", message)
     return (
         f"its database has schema {found}, MLflow {version('mlflow')} works with {expected}; "
         f"an older one is brought up by `mlflow db upgrade`, a newer one needs a newer MLflow"

@@ -5,7 +5,8 @@ import math
 from factorial.effects import Estimate
 from factorial.findings import Findings
 
-NAMES = {"score": "accuracy", "optimizer.lr": "learning rate", "data.batch_size": "batch size"}
+ACTIVATION = "model.activation"
+NAMES = {ACTIVATION: "activation", "optimizer.lr": "learning rate", "data.batch_size": "batch size"}
 
 
 def name(factor: str) -> str:
@@ -41,6 +42,8 @@ def summary(found: Findings) -> list[str]:
         sentences += [both_factors(found), errors(found)]
     if not found.accuracy.analysis.table.empty:
         sentences.append(variance(found))
+    if ACTIVATION in found.comparison.settings and "layer 2" in found.comparison.curves:
+        sentences.append(vanishing(found))
     return sentences
 
 
@@ -99,6 +102,17 @@ def variance(found: Findings) -> str:
         for line in table.itertuples()
     ]
     return f"Of the variance in {found.comparison.selected_on} accuracy: {', '.join(parts)}."
+
+
+def vanishing(found: Findings) -> str:
+    """How much of the gradient is left on its way from the last layer to the first."""
+    runs, curves = found.comparison.runs, found.comparison.curves
+    first, last = "layer 1", [name for name in curves if str(name).startswith("layer ")][-1]
+    ends = curves.sort_values("epoch").groupby("id")[[first, last]].last()
+    left = runs.assign(left=runs["id"].map(ends[first] / ends[last]))
+    means = left.groupby(ACTIVATION, sort=False)["left"].mean()
+    parts = ", ".join(f"{level} {value:.3g}" for level, value in means.sort_values().items())
+    return f"Gradient of the first layer as a multiple of the last one's, at the end: {parts}."
 
 
 def conditions(found: Findings) -> str:

@@ -8,6 +8,7 @@ from factorial.figures import style
 from factorial.findings import Findings
 
 LAYERS = 6  # panels of settings, in the picture of gradients
+WIDTH = 2.4  # inches of such a panel
 
 
 def learning(found: Findings) -> Figure | None:
@@ -71,7 +72,7 @@ def gradients(found: Findings) -> Figure | None:
         return None
     across = min(3, len(shown))
     down = -(-len(shown) // across)
-    drawn = style.figure(2.4 * across + 1.6, 2.4 * down + 0.6)
+    drawn = style.figure(WIDTH * across + 1.6, 2.4 * down + 0.6)
     panels = drawn.subplots(down, across, sharey=True, squeeze=False)
     for axes, setting in zip(panels.flat, shown, strict=False):
         of_setting = known[known["label"] == setting]
@@ -79,7 +80,7 @@ def gradients(found: Findings) -> Figure | None:
             band(axes, of_setting, layer, number, layer)
         axes.set_yscale("log")
         style.log_ticks(axes.yaxis)
-        axes.set_title(style.cut(setting))
+        style.panel_title(axes, setting, WIDTH)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid()

@@ -21,6 +21,7 @@ from factorial.wording import name
 
 FIRST = ("optimizer.lr", "epochs")  # the axes, where both vary
 CELL = (0.72, 0.44)  # inches
+LOWEST = 1.5  # inches of a panel, or its axis would be shorter than its label
 MOST_PANELS = 24
 FAILED, ABSENT = "failed", "no run"
 # what a chart shows, each from zero up, less being better
@@ -79,7 +80,7 @@ def canvas(plan: Grid, cell: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     across = min(len(plan.panels), max(1, int(9 / (cell[0] * len(plan.levels[1]) + 0.8))), 3)
     down = math.ceil(len(plan.panels) / across)
     width = across * (cell[0] * len(plan.levels[1]) + 0.8) + 1.2
-    height = down * (cell[1] * len(plan.levels[0]) + 0.75) + 0.6
+    height = down * (max(cell[1] * len(plan.levels[0]), LOWEST) + 0.75) + 0.6
     drawn = style.figure(max(width, 4.5), height)
     panels = list(drawn.subplots(down, across, squeeze=False).flat)
     for unused in panels[len(plan.panels) :]:
@@ -101,7 +102,8 @@ def frame(axes: Axes, plan: Grid, levels: tuple[str, ...]) -> None:
     axes.spines[:].set_visible(False)
     row = pd.DataFrame([levels], columns=plan.others)
     if plan.others:
-        axes.set_title(style.cut(label(row, plan.others).iloc[0]))
+        width = CELL[0] * len(plan.levels[1])
+        style.panel_title(axes, label(row, plan.others).iloc[0], width)
 
 
 class Cell(NamedTuple):

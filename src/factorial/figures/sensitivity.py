@@ -12,6 +12,7 @@ from factorial.findings import Findings
 
 RATE = "optimizer.lr"
 MOST_PANELS = 8
+WIDTH = 3.2  # inches of a panel
 
 
 def sensitivity(found: Findings) -> Figure | None:
@@ -25,11 +26,11 @@ def sensitivity(found: Findings) -> Figure | None:
     panels = list(dict.fromkeys(runs["panel"]))[:MOST_PANELS]
     across = min(2, len(panels))
     down = -(-len(panels) // across)
-    drawn = style.figure(3.2 * across + 1.6, 2.6 * down + 0.4)
+    drawn = style.figure(WIDTH * across + 1.6, 2.6 * down + 0.4)
     axes_of = drawn.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     for axes, panel in zip(axes_of.flat, panels, strict=False):
         lines(axes, runs[runs["panel"] == panel], comparison.levels.get("optimizer", [""]))
-        axes.set_title(style.cut(panel))
+        style.panel_title(axes, panel, WIDTH)
         axes.set_xlabel("learning rate (log scale)")
         axes.tick_params(labelbottom=True)
         axes.set_ylabel(f"{comparison.selected_on} accuracy")

@@ -1,5 +1,6 @@
 """What all figures share: colours that survive colour blindness and print, sizes, and saving."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,11 @@ def cut(label: str) -> str:
     """A label that is too long, without its middle."""
     half = WIDEST // 2 - 1
     return label if len(label) <= WIDEST else f"{label[:half]}…{label[-half:]}"
+
+
+def panel_title(axes: Axes, label: str, inches: float) -> None:
+    """A label above a panel of so many inches, on as many lines as it needs."""
+    axes.set_title(textwrap.fill(cut(label), max(10, int(13 * inches))))
 
 
 def ticks(axes: Axes, levels: Sequence[str]) -> None:

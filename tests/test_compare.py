@@ -1,0 +1,238 @@
+"""Which runs are compared, and what is a column: from the record alone."""
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import recorded
+from conftest import ROOT
+from recorded import opened, planted, product, single, sweep
+
+from factorial import compare, findings, selection, store
+from factorial.compare import Comparison
+from factorial.config import BadInput, Tracking
+from factorial.selection import Asked
+from factorial.store import Store
+
+SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
+
+
+def look(folder: Path) -> Store:
+    store.connect.cache_clear()
+    return store.look_into(Tracking("local", None, "", None, None), str(folder))
+
+
+def load(folder: Path, **asked: str) -> Comparison:
+    where = look(folder)
+    words = {"sweep": None, "experiment": None, "filter": None} | asked
+    return compare.load(where, selection.select(where, Asked(**words)))
+
+
+def test_the_newest_sweep_is_the_default_and_others_go_by_how_they_begin(tmp_path: Path) -> None:
+    where = opened(tmp_path)
+    sweep(where, planted(SQUARE))
+    second = sweep(where, planted(product(model=["linear", "mlp"], seed=[0, 1])))
+    first = selection.select(look(tmp_path), Asked(None, "planted", None))
+    assert len(first.runs) == 12 + 4
+    newest = load(tmp_path)
+    assert newest.parent == second.id
+    assert newest.settings == ["model"]
+    older = next(past for past in first.runs if past.parent != second.id)
+    again = load(tmp_path, sweep=older.tags["sweep"][:8])
+    assert again.settings == ["model", "optimizer"]
+    assert len(load(tmp_path, sweep=second.id[:6]).runs) == 4
+
+
+def test_a_filter_is_mlflows(tmp_path: Path) -> None:
+    sweep(opened(tmp_path), planted(SQUARE))
+    found = load(tmp_path, filter="params.model = 'mlp'")
+    assert found.settings == ["optimizer"]
+    assert found.shared["model"] == "mlp"
+    assert len(found.runs) == 6
+
+
+def test_what_varies_is_a_column_and_the_rest_is_said_once(tmp_path: Path) -> None:
+    sweep(opened(tmp_path), planted(SQUARE))
+    found = load(tmp_path)
+    assert found.settings == ["model", "optimizer"]
+    assert found.shared == recorded.SHARED
+    assert found.levels == {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
+    assert set(found.labels) == {"linear sgd", "linear adam", "mlp sgd", "mlp adam"}
+
+
+def test_a_setting_that_follows_from_its_group_is_no_factor(tmp_path: Path) -> None:
+    rates = {"sgd": 0.1, "adam": 0.001}
+    runs = [{**run, "optimizer.lr": rates[run["optimizer"]]} for run in planted(SQUARE)]
+    where = opened(tmp_path)
+    for run in runs:
+        single(where, run, {})
+    assert load(tmp_path, experiment="planted").settings == ["model", "optimizer"]
+
+
+def test_levels_are_spelled_in_one_way_and_numbers_stand_by_size(tmp_path: Path) -> None:
+    grid = product(optimizer_lr=["1e-3", "0.1", "0.01"], epochs=[15, 5], seed=[0])
+    runs = [{**run, "accuracy": 0.9} for run in grid]
+    sweep(opened(tmp_path), runs)
+    found = load(tmp_path)
+    assert found.levels == {"optimizer.lr": ["0.001", "0.01", "0.1"], "epochs": ["5", "15"]}
+
+
+def test_a_copy_of_a_result_counts_once(tmp_path: Path) -> None:
+    where = opened(tmp_path)
+    settings = {"model": "mlp", "seed": 0, "accuracy": 0.9}
+    trained = single(where, settings, {})
+    single(where, settings, {"cached": trained.id})
+    found = load(tmp_path, experiment="planted")
+    assert found.runs["id"].tolist() == [trained.id]
+
+
+def test_older_code_is_no_second_seed(tmp_path: Path) -> None:
+    where = opened(tmp_path)
+    for version in "12":
+        single(where, {"model": "mlp", "seed": 0, "accuracy": 0.9}, {"recipe": version})
+    found = load(tmp_path, experiment="planted")
+    assert (len(found.runs), found.superseded) == (1, 1)
+    assert any("older runs" in note for note in findings.find(found).notes)
+
+
+def test_curves_of_all_runs_are_those_that_were_recorded(tmp_path: Path) -> None:
+    sweep(opened(tmp_path), planted(product(epochs=[3, 5], seed=[0, 1])))
+    curves = load(tmp_path).curves
+    assert sorted(curves.groupby("id").size()) == [3, 3, 5, 5]
+    assert (curves["train/loss"] == 2.0 / curves["epoch"]).all()
+    assert (curves["layer 2"] == 0.2 / curves["epoch"]).all()
+
+
+def test_curves_come_in_few_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep(opened(tmp_path), planted(product(seed=range(30))))
+    where = look(tmp_path)
+    backend = where.client._tracking_client.store
+    asked: list[str] = []
+    bulk = backend.get_metric_history_bulk
+
+    def counted(runs: list[str], name: str, most: int) -> list[object]:
+        asked.append(name)
+        return list(bulk(runs, name, most))
+
+    monkeypatch.setattr(backend, "get_metric_history_bulk", counted)
+    monkeypatch.setattr(where.client, "get_metric_history", None)  # run by run: not to be called
+    found = compare.load(where, selection.select(where, Asked(None, None, None)))
+    assert len(asked) == len(set(asked)) == 6
+    assert len(found.curves) == 30 * 5
+
+
+def test_more_points_than_one_answer_holds_are_all_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "POINTS_AT_ONCE", 7)
+    sweep(opened(tmp_path), planted(product(epochs=[9, 2], seed=[0, 1])))
+    assert sorted(load(tmp_path).curves.groupby("id").size()) == [2, 2, 9, 9]
+
+
+def test_failures_have_their_reason_and_are_no_result(tmp_path: Path) -> None:
+    runs = planted(SQUARE)
+    del runs[0]["accuracy"]
+    runs[0]["failure"] = "the training loss is nan in epoch 1"
+    sweep(opened(tmp_path), runs)
+    found = load(tmp_path)
+    assert len(found.runs) == 11
+    assert found.failures["reason"].tolist() == ["the training loss is nan in epoch 1"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_result_that_is_not_finite_is_none(tmp_path: Path, value: float) -> None:
+    runs = planted(SQUARE)
+    runs[3]["accuracy"] = value
+    sweep(opened(tmp_path), runs)
+    found = load(tmp_path)
+    assert len(found.runs) == 11
+    assert found.failures["reason"].tolist() == ["no validation/accuracy from 0 to 1 is on record"]
+
+
+def test_a_run_that_was_deleted_is_missed(tmp_path: Path) -> None:
+    where = opened(tmp_path)
+    sweep(where, planted(SQUARE))
+    gone = load(tmp_path).runs.iloc[0]
+    where.client.delete_run(gone["id"])
+    found = load(tmp_path)
+    assert found.unrecorded == 1
+    assert found.missing.to_dict("records") == [
+        {key: gone[key] for key in ("model", "optimizer", "seed")}
+    ]
+
+
+def test_a_deleted_sweep_is_unknown(tmp_path: Path) -> None:
+    where = opened(tmp_path)
+    parent = sweep(where, planted(SQUARE))
+    where.client.delete_run(parent.id)
+    with pytest.raises(BadInput, match="no sweep is on record"):
+        load(tmp_path)
+
+
+def test_without_a_validation_split_the_test_set_selects_and_that_is_said(tmp_path: Path) -> None:
+    where = opened(tmp_path)
+    run = single(where, {"model": "mlp", "seed": 0, "accuracy": 0.9}, {})
+    where.client.log_metric(run.id, "validation/accuracy", float("nan"), step=99)
+    found = load(tmp_path, experiment="planted")
+    assert found.selected_on == "test"
+    assert any("selected on the test set" in note for note in findings.find(found).notes)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"sweep": "zzz"}, "sweep=zzz: allowed is one on record, the newest are "),
+        ({"experiment": "none"}, "experiment=none: allowed is one of Default, planted"),
+        ({"filter": "params.model = 'cnn'"}, "no run on record answers to it"),
+        ({"filter": "nonsense"}, "filter=nonsense: "),
+        ({"sweep": "a", "experiment": "b"}, "sweep and experiment: allowed is one of them"),
+        ({"experiment": "Default"}, "experiment=Default: no run is on record in it"),
+    ],
+)
+def test_what_is_not_there_is_one_line(tmp_path: Path, asked: dict[str, str], message: str) -> None:
+    sweep(opened(tmp_path), planted(SQUARE))
+    with pytest.raises(BadInput) as error:
+        load(tmp_path, **asked)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_sweep_without_any_result_is_one_line(tmp_path: Path) -> None:
+    sweep(opened(tmp_path), [{"model": "mlp", "seed": s, "failure": "nan"} for s in (0, 1)])
+    with pytest.raises(BadInput, match="none of its 2 runs has a result"):
+        load(tmp_path)
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "compare.py", *words], cwd=ROOT, text=True, capture_output=True
+    )
+
+
+@pytest.mark.slow
+def test_a_store_of_another_schema_is_one_line(tmp_path: Path) -> None:
+    sweep(opened(tmp_path), planted(SQUARE))
+    with sqlite3.connect(tmp_path / "mlflow.db") as database:
+        database.execute("update alembic_version set version_num = 'ffffffffffff'")
+    done = command(f"outputs={tmp_path}")
+    assert done.returncode == 1
+    assert "its database has schema ffffffffffff" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("word", "message"),
+    {
+        "sweeep=1": "error: sweeep is not a setting (did you mean sweep?): allowed are",
+        "tracking=s3": "error: tracking=s3: allowed is one of local, server",
+        "outputs=/nonexistent": "error: outputs=/nonexistent: no runs are on record there",
+    }.items(),
+)
+def test_bad_words_are_one_line(word: str, message: str) -> None:
+    done = command(word)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(message)
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,222 @@
+"""The report as its reader meets it: files, a page in a browser, the parent run in MLflow."""
+
+import csv
+import json
+import os
+import shutil
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import client, parents, train
+from playwright.sync_api import Browser, Error, sync_playwright
+from recorded import compared, opened, planted, product, sweep
+from test_compare import look
+
+from factorial import findings, report, selection, wording
+from factorial.effects import Estimate
+from factorial.findings import Findings
+from factorial.selection import Asked
+
+SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def found() -> Findings:
+    return findings.find(compared(planted(SQUARE)))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A real sweep on the digits that ends with its report."""
+    folder = tmp_path_factory.mktemp("outputs")
+    words = ["model=linear,mlp", "optimizer=sgd,adam", "seed=0,1,2", "epochs=2"]
+    done = train(folder, "-m", "data=digits", *words, "report=true")
+    assert done.returncode == 0, done.stderr
+    return folder, done.stdout
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    installed = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
+    with sync_playwright() as playwright:
+        try:
+            path = next(filter(None, installed), None)
+            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except Error:
+            if "CI" in os.environ:
+                raise
+            pytest.skip("no Chromium is here: `playwright install chromium`")
+        yield chromium
+        chromium.close()
+
+
+def test_the_sentence_is_made_of_the_planted_effects() -> None:
+    """No noise: sgd to adam 0.02, linear to mlp 0.04, both 0.06, no interaction."""
+    brings = {"linear": 0, "mlp": 0.04, "sgd": 0, "adam": 0.02}
+    runs = [
+        {**run, "accuracy": 0.9 + brings[run["model"]] + brings[run["optimizer"]]} for run in SQUARE
+    ]
+    summary = wording.summary(findings.find(compared(runs)))
+    assert summary[0].startswith(
+        "Best by validation accuracy is mlp adam. Its test accuracy is 0.9570"
+    )
+    assert (
+        "From linear with sgd (validation accuracy 0.9000), optimizer alone (adam) brings +0.0200 "
+        "(+0.0200 to +0.0200), model alone (mlp) +0.0400 (+0.0400 to +0.0400), both together "
+        "+0.0600 (+0.0600 to +0.0600), of which "
+    ) in summary[1]
+    assert "is their interaction (n = 3 seeds a setting, 95 % intervals)" in summary[1]
+    assert "optimizer alone x 0.8 (0.8 to 0.8), model alone x 0.6" in summary[2]
+
+
+def test_one_seed_has_a_sentence_without_intervals() -> None:
+    runs = planted(product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0]))
+    one = findings.find(compared(runs))
+    text = " ".join(wording.summary(one))
+    assert "(one seed: no intervals)" in text
+    assert any("no interval over seeds" in note for note in one.notes)
+    assert report.metrics(one)["score"]["low"] is None
+
+
+def test_the_board_ranks_ties_alike(found: Findings) -> None:
+    assert found.winner["label"] == "mlp adam"
+    assert found.board["rank"].tolist()[0] == 1
+    ties = found.board[found.board["tie"]]
+    assert set(ties["rank"]) == {1}
+
+
+def test_the_winners_test_accuracy_is_quoted_once(found: Findings, tmp_path: Path) -> None:
+    report.write(found, None, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert page.count(wording.share(found.test.value)) == 1
+
+
+def test_numbers_of_a_program_are_json(found: Findings, tmp_path: Path) -> None:
+    report.write(found, None, tmp_path / "report")
+    numbers = json.loads((tmp_path / "report" / "metrics.json").read_text())
+    assert numbers["winner"] == "mlp adam"
+    assert numbers["score"]["value"] == found.winner["mean"]
+    assert sum(numbers["shares"].values()) == pytest.approx(1)
+
+
+def test_every_run_is_in_the_csv(found: Findings, tmp_path: Path) -> None:
+    report.write(found, None, tmp_path / "report")
+    with (tmp_path / "report" / "runs.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["score"]) for row in rows] == found.comparison.runs["score"].tolist()
+    assert {row["model"] for row in rows} == {"linear", "mlp"}
+
+
+def test_svg_keeps_its_labels_as_text(found: Findings, tmp_path: Path) -> None:
+    report.write(found, None, tmp_path / "report")
+    expected = {
+        "leaderboard": {"mlp adam", "linear sgd", "validation accuracy", "0.94"},
+        "cost": {"training time of a run (s), log scale", "parameters of the model, log scale"},
+        "shares": {"model", "optimizer", "model x optimizer", "seeds"},
+        "map": {"sgd", "adam", "linear", "mlp", "optimizer", "model",
+                f"{found.winner['mean']:.4f}"},
+        "charts": {"sgd", "adam", "error, gap and time, n = 3 a cell"},
+        "curves": {"epoch", "mlp adam", "training loss (nats), log scale"},
+        "gradients": {"layer 1", "layer 2", "layer 3", "epoch"},
+        "interactions": {"linear", "mlp", "sgd", "adam",
+                         "means of n = 3 runs; bars: 95 % intervals"},
+    }  # fmt: skip
+    for name, labels in expected.items():
+        tree = ET.parse(tmp_path / "report" / f"{name}.svg")
+        drawn = {"".join(text.itertext()).strip() for text in tree.iter(f"{SVG}text")}
+        assert labels <= drawn, name
+
+
+def test_a_report_replaces_the_one_before_it_whole(found: Findings, tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / "stale.svg").write_text("old")
+    report.write(found, None, folder)
+    assert not (folder / "stale.svg").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.slow
+def test_a_sweep_ends_with_its_report(swept: tuple[Path, str]) -> None:
+    folder, said = swept
+    (parent,) = parents(folder)
+    listed = {file.path for file in client(folder).list_artifacts(parent.info.run_id, "report")}
+    (made,) = (folder / "report").iterdir()
+    here = {file.name for file in made.iterdir()}
+    assert listed == {f"report/{made.name}"} or listed == {f"report/{name}" for name in here}
+    names = ("leaderboard", "cost", "shares", "map", "charts", "curves", "confusion", "hardest")
+    assert {f"{name}.{kind}" for name in names for kind in ("png", "svg")} <= here
+    assert {"index.html", "report.md", "runs.csv", "metrics.json"} <= here
+    assert "Best by validation accuracy is " in said
+
+
+@pytest.mark.slow
+def test_report_false_makes_none(tmp_path: Path) -> None:
+    assert train(tmp_path, "-m", "data=digits", "epochs=1", "seed=0,1").returncode == 0
+    assert not (tmp_path / "report").exists()
+
+
+@pytest.mark.slow
+def test_a_sweep_that_failed_whole_ends_without_a_report_and_says_why(tmp_path: Path) -> None:
+    words = ["-m", "data=digits", "optimizer=sgd", "optimizer.lr=1e30", "seed=0,1", "epochs=1"]
+    done = train(tmp_path, *words, "report=true")
+    assert done.returncode == 1
+    assert "WARNING: no report: sweep" in done.stderr
+    assert "none of its 2 runs has a result" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_parent_deleted_meanwhile_costs_the_attachment_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = opened(tmp_path)
+    parent = sweep(where, planted(SQUARE))
+    chosen = selection.select(look(tmp_path), Asked(None, None, None))
+    where.client.delete_run(parent.id)
+    report.publish(look(tmp_path), chosen)
+    assert (tmp_path / "report" / chosen.slug / "index.html").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1200])
+def test_the_page_opens_from_disk_asks_for_nothing_and_shows_everything(
+    browser: Browser, swept: tuple[Path, str], width: int, tmp_path: Path
+) -> None:
+    (folder,) = (swept[0] / "report").iterdir()
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((folder / "index.html").as_uri())
+    page.wait_for_load_state("load")
+    assert said == []
+    assert [url for url in asked if not url.startswith("data:")] == [
+        (folder / "index.html").as_uri()
+    ]
+    images = page.locator("img")
+    assert images.count() == len(list(folder.glob("*.svg")))
+    broken = "images => images.filter(image => !image.complete || !image.naturalWidth).length"
+    assert images.evaluate_all(broken) == 0
+    assert page.locator("table").first.locator("tbody tr").count() == 4
+    text = page.locator("body").inner_text()
+    for words in ("Best by validation accuracy", "is their interaction", "Map of the grid",
+                  "mlp", "linear", "95 % interval", "binomial"):  # fmt: skip
+        assert words in text
+    overflow = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    assert page.evaluate(overflow)
+    shot = page.screenshot(full_page=True, path=tmp_path / "page.png")
+    assert len(shot) > 50_000
+    page.close()
+
+
+def test_an_estimate_without_an_interval_says_the_value_alone() -> None:
+    nan = float("nan")
+    assert wording.estimate(Estimate(0.97, nan, nan, 1)) == "0.9700"
+    assert wording.estimate(Estimate(0.01, 0.005, 0.015, 3), sign=True) == (
+        "+0.0100 (+0.0050 to +0.0150)"
+    )
