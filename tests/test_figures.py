@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from recorded import compared, planted, product
 
 from factorial import findings, report
@@ -82,6 +84,11 @@ def test_no_label_overlaps_another_or_leaves_the_figure(
         assert (points > -2).all() and (points < [width + 2, height + 2]).all(), words
     for (one, box), (other, beside) in itertools.combinations(boxes, 2):
         assert apart(box, beside), f"{one!r} and {other!r}"
+    for legend in drawn.findobj(Legend):
+        around = rectangle(legend.get_window_extent())
+        own = set(legend.findobj(Text))
+        for text, (words, points) in zip(shown, boxes, strict=True):
+            assert text in own or apart(around, points), f"the legend and {words!r}"
 
 
 def corners(text: Text) -> np.ndarray:
@@ -90,7 +97,7 @@ def corners(text: Text) -> np.ndarray:
     angle = text.get_rotation()
     box = text.get_window_extent(renderer)
     if angle % 90 == 0:
-        return np.array([[box.x0, box.y0], [box.x1, box.y0], [box.x1, box.y1], [box.x0, box.y1]])
+        return rectangle(box)
     text.set_rotation(0)
     flat = text.get_window_extent(renderer)
     text.set_rotation(angle)
@@ -98,6 +105,10 @@ def corners(text: Text) -> np.ndarray:
     half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [flat.width / 2, flat.height / 2]
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     return half @ rotation.T + [(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2]
+
+
+def rectangle(box: Bbox) -> np.ndarray:
+    return np.array([[box.x0, box.y0], [box.x1, box.y0], [box.x1, box.y1], [box.x0, box.y1]])
 
 
 def apart(one: np.ndarray, other: np.ndarray) -> bool:

@@ -153,11 +153,9 @@ def factors_of(params: pd.DataFrame, declared: Mapping[str, Sequence[str]]) -> l
     A group's own settings that follow from its option (each optimizer has its learning rate) are
     no factors besides it.
     """
-    if declared:
-        return list(declared)
     varying = [key for key in params if params[key].nunique() > 1 and key not in NO_FACTORS]
-    ordered = sorted(varying, key=lambda key: key not in GROUPS)
-    return [key for key in ordered if not follows(params, key, key.partition(".")[0])]
+    ordered = sorted(declared or varying, key=lambda key: key not in GROUPS)
+    return [key for key in ordered if declared or not follows(params, key, key.partition(".")[0])]
 
 
 def follows(params: pd.DataFrame, key: str, group: str) -> bool:

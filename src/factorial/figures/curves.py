@@ -91,5 +91,5 @@ def gradients(found: Findings) -> Figure | None:
     handles, words = panels.flat[0].get_legend_handles_labels()
     drawn.legend(handles, words, loc="outside right upper")
     words = style.over_seeds(found, "band: lowest to highest")
-    drawn.suptitle(f"norm, averaged over an epoch's batches; {words}", fontsize=9)
+    style.heading(drawn, f"norm, averaged over an epoch's batches; {words}", beside=1.2)
     return drawn

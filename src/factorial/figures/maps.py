@@ -150,12 +150,7 @@ def thematic(found: Findings) -> Figure | None:
     bar.set_ticks([float(shade.inverse(share)) for share in np.linspace(0, 1, 5)])
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.4f}")
     bar.ax.minorticks_off()
-    drawn.suptitle(
-        heading(comparison, plan, f"{comparison.selected_on} accuracy"),
-        fontsize=9,
-        ha="left",
-        x=0.01,
-    )
+    style.heading(drawn, counted(comparison, plan, f"{comparison.selected_on} accuracy"))
     return drawn
 
 
@@ -177,7 +172,7 @@ def accuracy(log_error: Any) -> Any:
     return 1 - 10 ** -np.asarray(log_error, dtype=float)
 
 
-def heading(comparison: Comparison, plan: Grid, what: str) -> str:
+def counted(comparison: Comparison, plan: Grid, what: str) -> str:
     sizes = comparison.runs.groupby(comparison.settings).size()
     more = f"; {plan.dropped} more panels are in runs.csv" if plan.dropped else ""
     return f"{what}, {style.many(sizes)} a cell{more}"
@@ -224,7 +219,7 @@ def charts(found: Findings) -> Figure | None:
         for number, (bar, most) in enumerate(full.items())
     ]
     drawn.legend(handles=keys, loc="outside lower left", ncols=1)
-    drawn.suptitle(heading(comparison, plan, "error, gap and time"), fontsize=9, ha="left", x=0.01)
+    style.heading(drawn, counted(comparison, plan, "error, gap and time"))
     return drawn
 
 

@@ -50,7 +50,7 @@ def hardest(found: Findings, seen: Predictions) -> Figure | None:
     for axes, index, image in zip(panels.flat, seen.hardest.tolist(), seen.images, strict=False):
         axes.imshow(image, cmap="gray_r", interpolation="nearest")
         axes.set_title(f"{int(seen.labels[index])} as {int(seen.predicted[index])}", fontsize=8)
-    drawn.suptitle(f"{whose(found)}: the worst misread, as class read as", fontsize=9)
+    style.heading(drawn, f"{whose(found)}: the worst misread, as class read as")
     return drawn
 
 

@@ -41,7 +41,7 @@ def sensitivity(found: Findings) -> Figure | None:
         handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     if any(handles):
         drawn.legend(list(handles.values()), list(handles), loc="outside right upper")
-    drawn.suptitle(style.over_seeds(found, "bar: lowest to highest"), fontsize=9)
+    style.heading(drawn, style.over_seeds(found, "bar: lowest to highest"), beside=1.5)
     return drawn
 
 

@@ -69,6 +69,12 @@ def cut(label: str) -> str:
     return label if len(label) <= WIDEST else f"{label[:half]}…{label[-half:]}"
 
 
+def heading(drawn: Figure, words: str, beside: float = 0.0) -> None:
+    """Words above a whole figure, clear of what stands `beside` at its right, in inches."""
+    width = int(13 * (drawn.get_figwidth() - beside))
+    drawn.suptitle(textwrap.fill(words, width), fontsize=9, ha="left", x=0.01)
+
+
 def panel_title(axes: Axes, label: str, inches: float) -> None:
     """A label above a panel of so many inches, on as many lines as it needs."""
     axes.set_title(textwrap.fill(cut(label), max(10, int(13 * inches))))
