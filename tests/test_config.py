@@ -37,7 +37,7 @@ def test_every_combination_of_options_composes(groups: tuple[str, ...]) -> None:
         parse(combination.composed)
 
 
-@pytest.mark.parametrize("preset", ["article", "factors", "lr_epochs"])
+@pytest.mark.parametrize("preset", ["article", "factors", "lr_epochs", "activation"])
 def test_every_preset_composes_and_refuses_substitute_data(preset: str) -> None:
     config = parse(Combination.compose([f"experiment={preset}"]).composed)
     assert config.tracking.experiment == preset

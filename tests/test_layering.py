@@ -11,7 +11,7 @@ PACKAGE = Path(factorial.__file__).parent
 LAYERS = [
     {"config", "outcome", "predictions", "effects"},
     {"anova", "arguments"},
-    {"environment", "errors", "files", "instantiate", "models", "recipe", "signals"},
+    {"environment", "errors", "files", "instantiate", "models", "provenance", "recipe", "signals"},
     {"checkpoint", "combination", "data", "store"},
     {"history", "predictions"},
     {"console", "record", "selection", "trainer"},

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -136,6 +136,11 @@ def read(file: Path, trunk: str) -> dict[str, Any]:
         raise Damaged("it belongs to another recipe")
     state: dict[str, Any] = unpack(json.loads(metadata["document"]), tensors)
     return state
+
+
+def digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of named tensors: names, dtypes, shapes and bytes."""
+    return fingerprint({}, {name: value.cpu().contiguous() for name, value in weights.items()})
 
 
 def fingerprint(metadata: dict[str, str], tensors: dict[str, Tensor]) -> str:

@@ -12,7 +12,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from factorial.config import Config
+from factorial.config import Config, parse
 from factorial.recipe import EXCLUDED
 
 GROUPS = ("model", "optimizer", "schedule", "data")
@@ -54,6 +54,14 @@ class Combination(NamedTuple):
     @classmethod
     def compose(cls, typed: list[str]) -> "Combination":
         return cls.split(compose("config", overrides=typed, return_hydra_config=True))
+
+    @property
+    def config(self) -> Config:
+        """Typed and checked; a `_target_` that was typed is allowed by that. Raises BadInput."""
+        config = parse(self.composed)
+        words = (word.partition("=") for word in self.typed)
+        config.allow += [name.strip("'\"") for key, _, name in words if key.endswith("._target_")]
+        return config
 
     def name(self, config: Config) -> str:
         """What tells runs apart: `mlp adam lr=0.001 e15 s0`, then whatever else was set."""

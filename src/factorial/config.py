@@ -104,6 +104,7 @@ class Config:
     tracking: Tracking = part(Tracking)
     seed: int = at_least(0)
     steps: int = setting("what epochs and data make it")
+    allow: list[str] = setting("a list of full names of classes, or of packages")
     outputs: str = setting("a folder")
     fresh: bool = setting("true or false")
     plan: bool = setting("true or false")
@@ -184,6 +185,18 @@ def unknown(key: str, allowed: list[str]) -> str:
     hint = f" (did you mean {close[0]}?)" if close else ""
     where = f" of {prefix}" if prefix else ""
     return f"{key} is not a setting{hint}: allowed{where} are {', '.join(sorted(allowed))}"
+
+
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every `_target_` within a part of a config, however deep, with where it stands."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield f"{key}._target_", node["_target_"]
+        for name, value in node.items():
+            yield from targets(value, f"{key}.{name}")
+    if isinstance(node, list | tuple):
+        for number, item in enumerate(node):
+            yield from targets(item, f"{key}[{number}]")
 
 
 def optimizer_steps(epochs: int, data: DictConfig) -> int:

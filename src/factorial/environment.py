@@ -1,12 +1,10 @@
-"""Where a run executes: device, threads, determinism, derived randomness, the code's version."""
+"""Where a run executes: device, threads, determinism, derived randomness."""
 
 import functools
 import hashlib
 import json
 import os
 import re
-import subprocess
-from pathlib import Path
 
 import torch
 
@@ -50,21 +48,3 @@ def arithmetic(device: torch.device) -> str:
         return re.sub(r"\W+", "-", torch.cuda.get_device_name(device))
     capability = torch.backends.cpu.get_cpu_capability()
     return f"{device.type}-{capability}-{torch.get_num_threads()}-threads".replace(" ", "-")
-
-
-@functools.cache
-def git() -> dict[str, str]:
-    """The commit of this package's checkout and whether files differ from it; empty outside one."""
-
-    def ask(*command: str) -> str:
-        folder = Path(__file__).parent
-        answer = subprocess.run(
-            ["git", *command], cwd=folder, capture_output=True, text=True, check=True, timeout=10
-        )
-        return answer.stdout.strip()
-
-    try:
-        dirty = bool(ask("status", "--porcelain"))
-        return {"git.commit": ask("rev-parse", "HEAD"), "git.dirty": str(dirty).lower()}
-    except (OSError, subprocess.SubprocessError):
-        return {}

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from factorial.outcome import Epoch, Evaluation
-from factorial.store import Store, points
+from factorial.store import Store, artifact, points
 
 CURVES = ("train/loss", "epoch_seconds", "validation/loss", "validation/accuracy")
 AT_ONCE = 5000  # runs in one page of a search
@@ -106,6 +106,7 @@ def rows(store: Store, past: Past) -> list[Epoch]:
     names = [*CURVES, *layers(past.metrics)]
     columns = [dict(points(store, [past.id], name).get(past.id, [])) for name in names]
     losses, seconds, validation, accuracy, *gradients = columns
+    weights = digests(store, past)
     written = [column for column in columns if column]
     return [
         Epoch(
@@ -114,10 +115,21 @@ def rows(store: Store, past: Past) -> list[Epoch]:
             Evaluation(validation[epoch], accuracy[epoch]) if validation else None,
             seconds[epoch],
             tuple(column[epoch] for column in gradients),
+            weights.get(epoch, ""),
         )
         for epoch in sorted(losses)
         if all(epoch in column for column in written)
     ]
+
+
+def digests(store: Store, past: Past) -> dict[int, str]:
+    """The weights' digest after each epoch, from the run's file of metrics where it is written."""
+    file = artifact(store, past.id, "metrics.json")
+    try:
+        rows = json.loads(file.read_text())["epochs"] if file else []
+        return {int(row["epoch"]): str(row["weights"]) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def is_curve(name: str) -> bool:

@@ -1,20 +1,32 @@
-"""The one place where a config becomes an object."""
+"""The one place where a config becomes an object, and the list of what it may become."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 import hydra.utils
 from hydra.errors import InstantiationException
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
-from factorial.config import BadInput, is_number, unknown
+from factorial.config import BadInput, is_number, targets, unknown
+
+# Roots of full names that need no permission, and only for classes of the part's own kind
+TRUSTED = ("torch", "torchvision", "factorial")
+KINDS: dict[str, type] = {"model": nn.Module, "optimizer": Optimizer, "schedule": LRScheduler}
 
 
-def instantiate(key: str, node: dict[str, Any], *arguments: Any) -> Any:
+def instantiate(key: str, node: dict[str, Any], allow: Sequence[str], *arguments: Any) -> Any:
     """What `node["_target_"]` names, called with `arguments` and the rest of `node`.
 
-    `key` is where `node` stands in the config. Raises BadInput for a class that is not there, a
-    setting that the class does not take, or a value that it refuses.
+    `key` is where `node` stands in the config, `allow` the full names, or roots of names, that the
+    user trusts beside torch, torchvision and this package. Raises BadInput for what is not allowed,
+    before it is imported, for a class that is not there, a setting that the class does not take, or
+    a value that it refuses.
     """
+    for place, target in targets(node, key):
+        vet(place, target, allow)
     settings = {name: value for name, value in node.items() if name != "_target_"}
     check(key, signature(key, node), settings, given=len(arguments))
     try:
@@ -25,14 +37,44 @@ def instantiate(key: str, node: dict[str, Any], *arguments: Any) -> Any:
         raise BadInput(f"{key}={settings}: {error.__cause__ or error}") from error
 
 
-def signature(key: str, node: dict[str, Any]) -> inspect.Signature:
-    target = node.get("_target_")
+def vet(key: str, target: Any, allow: Sequence[str]) -> None:
+    """Raises BadInput for a name that may not be called.
+
+    A root is not enough: `torch.os.system` begins with torch. So what needs no permission is a
+    class, of the kind that its part of the config is made of, and defined where its name says.
+    """
+    name = str(target)
+    if any(name == trusted or name.startswith(f"{trusted}.") for trusted in allow):
+        return
+    refusal = BadInput(
+        f"{key}={name}: allowed are models, optimizers and schedules of {', '.join(TRUSTED)}, and "
+        f"what allow=[{name}] names"
+    )
+    if name.partition(".")[0] not in TRUSTED:
+        raise refusal
+    kind = KINDS[key.partition(".")[0]]
+    found = resolve(key, name)
+    if not (inspect.isclass(found) and issubclass(found, kind)):
+        raise refusal
+    if found.__module__.partition(".")[0] not in TRUSTED:
+        raise refusal
+
+
+def resolve(key: str, target: str) -> Any:
     try:
-        return inspect.signature(hydra.utils.get_object(str(target)))
+        return hydra.utils.get_object(target)
     except (ImportError, ValueError, TypeError) as error:
         raise BadInput(
-            f"{key}._target_={target}: allowed is the full name of a class that can be imported"
+            f"{key}={target}: allowed is the full name of a class that can be imported"
         ) from error
+
+
+def signature(key: str, node: dict[str, Any]) -> inspect.Signature:
+    place, target = f"{key}._target_", str(node.get("_target_"))
+    try:
+        return inspect.signature(resolve(place, target))
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{place}={target}: allowed is a class whose arguments are known") from error
 
 
 def check(key: str, accepts: inspect.Signature, settings: dict[str, Any], given: int) -> None:

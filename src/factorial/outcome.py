@@ -16,7 +16,7 @@ class Epoch(NamedTuple):
     """One row of a learning curve; `validation` is None where a run holds nothing out.
 
     `gradients` are the norms of the loss's gradient with respect to each layer's weights, first
-    layer first: means over the epoch's batches.
+    layer first: means over the epoch's batches. `weights` is the digest of the model's weights.
     """
 
     epoch: int
@@ -24,6 +24,7 @@ class Epoch(NamedTuple):
     validation: Evaluation | None
     seconds: float
     gradients: tuple[float, ...] = ()
+    weights: str = ""
 
 
 @dataclass

@@ -9,7 +9,7 @@ import torch
 from factorial import console, data, environment, files, trainer
 from factorial.checkpoint import Trunk
 from factorial.combination import Combination
-from factorial.config import Config, parse
+from factorial.config import Config
 from factorial.recipe import Recipe, identify
 
 
@@ -37,7 +37,7 @@ def prepare(asked: Combination, compose: Callable[[list[str]], Combination]) -> 
     Whatever can be refused is refused here, before data are looked for, let alone loaded: raises
     BadInput, and files.Missing where there is no fallback.
     """
-    config = parse(asked.composed)
+    config = asked.config
     device = environment.prepare(config.device)
     trainer.start(config, device)
     try:

@@ -1,12 +1,13 @@
 """What the record says of a combination: how far it is, and its result where it has one."""
 
+import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from omegaconf import OmegaConf
 
-from factorial import data, environment, history, record, trainer
+from factorial import data, history, provenance, record, trainer
 from factorial.history import Past
 from factorial.outcome import Outcome
 from factorial.prepare import Ready
@@ -87,7 +88,11 @@ def open_run(ready: Ready, where: Store, abandoned: Past | None) -> record.Run:
         actual = {"device": ready.device.type, "threads": torch.get_num_threads()}
         run.describe(ready.asked.params() | actual, described(ready))
     OmegaConf.save(ready.asked.composed, run.folder / "config.yaml", resolve=True)
-    (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in ready.asked.typed))
+    run.write("overrides.txt", "".join(f"{word}\n" for word in ready.asked.typed))
+    run.write("recipe.json", json.dumps(ready.recipe.document, indent=1))
+    run.write("provenance.json", json.dumps(provenance.capture(), indent=1))
+    if provenance.patch():
+        run.write("git.patch", provenance.patch())
     return run
 
 
@@ -104,4 +109,4 @@ def tags(ready: Ready) -> dict[str, str]:
         "sweep": ready.config.tracking.sweep,
     }
     identity = {"recipe": ready.recipe.id, "trunk": ready.recipe.trunk}
-    return environment.git() | identity | {key: value for key, value in family.items() if value}
+    return provenance.git() | identity | {key: value for key, value in family.items() if value}

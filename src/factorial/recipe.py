@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any, NamedTuple
 
 import hydra.utils
 
-from factorial.config import Config
+from factorial.config import Config, targets
 
 # The one list of settings that can't change a result
 EXCLUDED = (
     "outputs",  # where things are written
     "tracking",
+    "allow",  # what may be named, not what is
     "data.root",  # the data's bytes have a digest
     "data.fallback",  # what runs in its place is hashed as what it is
     "device.kind",  # the kind that really runs is hashed
@@ -76,23 +76,12 @@ def code(config: dict[str, Any]) -> dict[str, str]:
     """Digests of sources: the package's, and of each class outside torch that a config names."""
     here = Path(__file__).parent
     sources = {f"factorial.{name}": here / f"{name}.py" for name in CODE}
-    for target in targets(config):
+    for _, target in targets(config):
         module = inspect.getmodule(hydra.utils.get_object(target))
         name, file = getattr(module, "__name__", ""), getattr(module, "__file__", None)
         if name.split(".")[0] not in ("torch", "torchvision") and file is not None:
             sources.setdefault(name, Path(file))
     return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in sources.items()}
-
-
-def targets(node: Any) -> Iterator[str]:
-    """Every `_target_` within a config, however deep."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield node["_target_"]
-        node = list(node.values())
-    if isinstance(node, list):
-        for item in node:
-            yield from targets(item)
 
 
 def digest(document: Any) -> str:

@@ -57,13 +57,18 @@ class Run:
                 self.client.log_inputs(self.id, [DatasetInput(entity, [tag])])
             self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
 
+    def write(self, name: str, text: str) -> None:
+        """A file of the run."""
+        (self.folder / name).write_text(text, encoding="utf-8")
+
     def log_rows(self, rows: Sequence[Epoch]) -> None:
         """Those rows of the curves that are not on record yet, in one write."""
         new = [row for row in rows if row.epoch > len(self.rows)]
         for begin in range(0, len(new), AT_ONCE):
             part = new[begin : begin + AT_ONCE]
             self._log([(k, v, row.epoch) for row in part for k, v in metrics_of(row).items()])
-        self.rows += new
+        # a row from the store has no digest of the weights, one from a checkpoint has
+        self.rows = list({row.epoch: row for row in (*self.rows, *rows)}.values())
 
     def conclude(self, metrics: Mapping[str, float]) -> None:
         """The metrics of the finished run: at step 0, where MLflow draws bars."""
@@ -77,9 +82,10 @@ class Run:
                     self.client.set_tag(self.id, key, value[:LONGEST_TAG])
 
     def end(self) -> None:
-        rows = [{"epoch": row.epoch, **metrics_of(row)} for row in self.rows]
-        document = json.dumps({"epochs": rows, **self.closing}, indent=1)
-        (self.folder / "metrics.json").write_text(document + "\n")
+        rows = [
+            {"epoch": row.epoch, **metrics_of(row), "weights": row.weights} for row in self.rows
+        ]
+        self.write("metrics.json", json.dumps({"epochs": rows, **self.closing}, indent=1) + "\n")
         if self.client is not None:
             with writing():
                 if self.uploads:

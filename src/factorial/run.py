@@ -74,6 +74,7 @@ def train(
     with display.training(ready.name, config.epochs.count) as line:
         for row in trainer.fit(state, splits, config):
             if row is not None:
+                row = row._replace(weights=checkpoint.digest(state.model.state_dict()))
                 rows.append(row)
                 run.log_rows(rows)
                 log.info(line.epoch(row))
@@ -111,8 +112,8 @@ def go_on(ready: Ready, state: trainer.State, run: record.Run, outcome: Outcome)
         outcome.origin = "continued"
         run.tag(continued_from=tree["run"])
     rows = [
-        Epoch(epoch, loss, Evaluation(*held_out) if held_out else None, seconds, tuple(gradients))
-        for epoch, loss, held_out, seconds, gradients in tree["rows"]
+        Epoch(epoch, loss, held_out and Evaluation(*held_out), seconds, tuple(gradients), weights)
+        for epoch, loss, held_out, seconds, gradients, weights in tree["rows"]
     ]
     run.log_rows(rows)
     log.info("%s from epoch %d, batch %d, of run %s", outcome.origin, *where, tree["run"])

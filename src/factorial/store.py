@@ -155,6 +155,8 @@ def ask(server: Any, runs: Sequence[str], name: str) -> list[tuple[str, int, flo
 
 def artifact(store: Store, run: str, name: str) -> Path | None:
     """One of a run's files: from the outputs or, where it is not there, from a server."""
+    if not re.fullmatch(r"\w+", run):
+        raise BadInput(f"run {run}: allowed is a run's id, letters and digits")
     file = store.outputs / "runs" / run / "artifacts" / name
     if file.is_file():
         return file

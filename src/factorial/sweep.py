@@ -7,7 +7,7 @@ from dataclasses import replace
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
-from factorial import console, environment, history, record, store
+from factorial import console, history, provenance, record, store
 from factorial.combination import Combination
 from factorial.config import BadInput, Config, parse
 from factorial.errors import reason
@@ -91,7 +91,7 @@ def open_parent(
         parent = record.again(where, parents[0])
     else:
         family = {"sweep": identity, "combinations": str(len(jobs))}
-        tags = environment.git() | family | {"command": " ".join(typed)}
+        tags = provenance.git() | family | {"command": " ".join(typed)}
         parent = record.new(where, f"sweep of {len(jobs)}", tags)
     if not parents or not parents[0].params:
         parent.describe({key: ", ".join(values) for key, values in varying(jobs).items()})
@@ -187,7 +187,7 @@ def member(job: Job, jobs: Sequence[Job], family: Mapping[str, str]) -> Job:
         OmegaConf.update(composed, key, value)
     words = [f"{key}={value!r}".replace(" ", "") for key, value in settings.items()]
     asked = ready.asked._replace(composed=composed)
-    return Job([*job.words, *words], ready._replace(asked=asked, config=parse(composed)))
+    return Job([*job.words, *words], ready._replace(asked=asked, config=asked.config))
 
 
 def attempt(asked: Combination) -> Outcome:

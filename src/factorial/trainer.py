@@ -58,10 +58,14 @@ def start(config: Config, device: torch.device) -> State:
     """An untrained model, drawn from the seed alone, with its optimizer. Raises BadInput."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "init"))
-        model = instantiate("model", config.model, config.data.shape, config.data.classes)
+        model = instantiate(
+            "model", config.model, config.allow, config.data.shape, config.data.classes
+        )
     model.to(device)
-    optimizer = instantiate("optimizer", config.optimizer, model.parameters())
-    return State(model, optimizer, instantiate("schedule", config.schedule, optimizer))
+    optimizer = instantiate("optimizer", config.optimizer, config.allow, model.parameters())
+    return State(
+        model, optimizer, instantiate("schedule", config.schedule, config.allow, optimizer)
+    )
 
 
 def fit(state: State, data: Data, config: Config) -> Iterator[Epoch | None]:
