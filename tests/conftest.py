@@ -95,11 +95,11 @@ def read(file: Path) -> str:
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     ["torch._dynamo", "torchvision.datasets", "sklearn.datasets", "factorial.sweep",
-     "mlflow.store.tracking.sqlalchemy_store"]
+     "factorial.replay", "mlflow.store.tracking.sqlalchemy_store"]
 )  # fmt: skip
 
 
-def body(words: list[str], said: Path, env: dict[str, str], limit: int | None) -> None:
+def body(script: str, words: list[str], said: Path, env: dict[str, str], limit: int | None) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT), number)
     if limit is not None:  # files can't grow beyond so many bytes, as on a disk that is full
@@ -108,18 +108,22 @@ def body(words: list[str], said: Path, env: dict[str, str], limit: int | None) -
     os.chdir(ROOT)
     os.environ.update(env)
     sys.path.insert(0, env.get("PYTHONPATH", str(ROOT)))
-    sys.argv = ["train.py", *words]
-    runpy.run_path("train.py", run_name="__main__")
+    sys.argv = [script, *words]
+    runpy.run_path(script, run_name="__main__")
 
 
 def start(
-    folder: Path, *words: str, env: dict[str, str] | None = None, limit: int | None = None
+    folder: Path,
+    *words: str,
+    env: dict[str, str] | None = None,
+    limit: int | None = None,
+    script: str = "train.py",
 ) -> Started:
-    """Begin `python train.py ...`, writing below `folder`."""
+    """Begin `python train.py ...`, or another command, writing below `folder`."""
     said = Path(tempfile.mkdtemp())
-    if not any(word.startswith("report=") for word in words):
+    if script == "train.py" and not any(word.startswith("report=") for word in words):
         words = (*words, "report=false")  # seconds that only a test of reports needs
-    arguments = ([*words, f"outputs={folder}"], said, os.environ | (env or {}), limit)
+    arguments = (script, [*words, f"outputs={folder}"], said, os.environ | (env or {}), limit)
     process = SERVER.Process(target=body, args=arguments)
     process.start()
     return Started(process, said)
@@ -130,10 +134,11 @@ def train(
     *words: str,
     env: dict[str, str] | None = None,
     limit: int | None = None,
+    script: str = "train.py",
     timeout: float = 120,
 ) -> Started:
-    """`python train.py ...` to its end, writing below `folder`."""
-    done = start(folder, *words, env=env, limit=limit)
+    """`python train.py ...`, or another command, to its end, writing below `folder`."""
+    done = start(folder, *words, env=env, limit=limit, script=script)
     done.process.join(timeout)
     assert done.returncode is not None, f"still running after {timeout} s: {done.stdout}"
     return done

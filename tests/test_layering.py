@@ -10,21 +10,21 @@ import factorial
 PACKAGE = Path(factorial.__file__).parent
 LAYERS = [
     {"config", "outcome", "predictions", "effects"},
-    {"anova", "arguments"},
+    {"anova", "arguments", "untrusted"},
     {"environment", "errors", "files", "instantiate", "models", "provenance", "recipe", "signals"},
     {"checkpoint", "combination", "data", "store"},
     {"history", "predictions"},
     {"console", "record", "selection", "trainer"},
     {"compare"},
-    {"findings"},
+    {"findings", "verdict"},
     {"wording"},
     {"figures", "tables"},
     {"report"},
     {"cli", "prepare"},
     {"cleaning", "grid", "progress"},
     {"plan"},
-    {"run"},
-    {"sweep"},
+    {"evidence", "run", "worktree"},
+    {"replay", "sweep"},
 ]
 
 

@@ -39,6 +39,19 @@ def plain(value: str) -> Any:
     return {"true": True, "false": False, "null": None}.get(value, value)
 
 
+def number(key: str, value: Any, kind: type, least: float) -> Any:
+    """A whole number or any, `least` or more. Raises BadInput."""
+    what = "a whole number" if kind is int else "a number"
+    refusal = BadInput(f"{key}={value}: allowed is {what}, {least} or more")
+    try:
+        found = kind(value)
+    except (TypeError, ValueError) as error:
+        raise refusal from error
+    if not found >= least:
+        raise refusal
+    return found
+
+
 def tracking(settings: dict[str, Any]) -> Tracking:
     """Where the record is, by the settings `tracking` and `tracking.uri`. Raises BadInput."""
     kinds = ("local", "server")

@@ -1,0 +1,136 @@
+"""What the record holds of one run, read without trust: enough to execute it again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from omegaconf import OmegaConf
+
+from factorial import history, store, untrusted
+from factorial.combination import GROUPS, Combination
+from factorial.config import CONF, BadInput
+from factorial.history import Past
+from factorial.recipe import digest
+from factorial.store import Store
+from factorial.verdict import Difference
+
+TIMES = ("epoch_seconds", "train/seconds")  # no two runs take the same
+
+
+class Evidence(NamedTuple):
+    """A recorded run: its resolved config, recipe, provenance, and results by where they stand.
+
+    `results` has a list of rows for each place that holds them, MLflow and metrics.json: each row
+    is (epoch, metric, value), in the order of training; closing metrics come last, with epoch 0.
+    """
+
+    past: Past
+    config: dict[str, Any]
+    typed: list[str]
+    recipe: dict[str, Any]
+    provenance: dict[str, Any]
+    results: Mapping[str, list[tuple[int, str, Any]]]
+
+
+def choose(where: Store, prefix: str) -> Past:
+    """The finished run whose id begins so; for `last` the newest. Raises BadInput."""
+    runs = [past for past in history.search(where, "") if is_run(past)]
+    if not runs:
+        raise BadInput(f"outputs={where.outputs}: no run of train.py is on record there")
+    if prefix == "last":
+        finished = [past for past in runs if past.status == "FINISHED"]
+        return max(finished or runs, key=lambda past: past.touched)
+    found = [past for past in runs if past.id.startswith(prefix)]
+    if len(found) != 1:
+        known = ", ".join(past.id[:12] for past in (found or runs)[-5:])
+        many = "several runs begin so" if found else "no run begins so"
+        raise BadInput(f"run={prefix}: {many}; allowed is one of {known}, or last")
+    return found[0]
+
+
+def is_run(past: Past) -> bool:
+    return "command" not in past.tags and "replays" not in past.tags and "recipe" in past.tags
+
+
+def read(where: Store, past: Past) -> Evidence:
+    """Raises BadInput for a run without a result, or whose files are not there or not plain."""
+    if past.status != "FINISHED":
+        why = past.tags.get("failure", f"its status is {past.status}")
+        raise BadInput(f"run={past.id}: it has no result to replay ({why})")
+    metrics = untrusted.read_json(*named(where, past, "metrics.json"))
+    overrides = untrusted.read(*named(where, past, "overrides.txt"))
+    return Evidence(
+        past,
+        untrusted.read_yaml(*named(where, past, "config.yaml")),
+        overrides.splitlines(),
+        untrusted.read_json(*named(where, past, "recipe.json")),
+        untrusted.read_json(*named(where, past, "provenance.json")),
+        {"MLflow": of_store(where, past), "metrics.json": of_file(metrics, past)},
+    )
+
+
+def named(where: Store, past: Past, name: str) -> tuple[Any, str]:
+    file = store.artifact(where, past.id, name)
+    if file is None:
+        raise BadInput(f"run={past.id}: {name} is not among its files, so it can't be replayed")
+    return file, f"run={past.id}: {name}"
+
+
+def of_store(where: Store, past: Past) -> list[tuple[int, str, Any]]:
+    names = [*history.CURVES, *history.layers(past.metrics)]
+    rows = [
+        (step, name, value)
+        for name in names
+        if name not in TIMES
+        for step, value in store.points(where, [past.id], name).get(past.id, [])
+    ]
+    closing = [
+        (0, name, value)
+        for name, value in past.metrics.items()
+        if not history.is_curve(name) and name not in TIMES
+    ]
+    return in_order(rows) + closing
+
+
+def of_file(metrics: dict[str, Any], past: Past) -> list[tuple[int, str, Any]]:
+    try:
+        rows = [
+            (int(row["epoch"]), str(name), value)
+            for row in metrics["epochs"]
+            for name, value in row.items()
+            if name not in ("epoch", *TIMES)
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(f"run={past.id}: metrics.json holds no rows of epochs") from error
+    closing = [(0, k, v) for k, v in metrics.items() if k not in ("epochs", *TIMES)]
+    return in_order(rows) + closing
+
+
+def in_order(rows: Sequence[tuple[int, str, Any]]) -> list[tuple[int, str, Any]]:
+    """By epoch; within one, the weights last: what is behind them comes first."""
+    return sorted(rows, key=lambda row: (row[0], row[1] == "weights"))
+
+
+def combination(evidence: Evidence, changes: Mapping[str, Any]) -> Combination:
+    """What was run, to be run here: its folders, device and record are this machine's own."""
+    config = dict(evidence.config)
+    part = config.get("data")
+    name = part.get("name") if isinstance(part, dict) else None
+    known = {file.stem for file in (CONF / "data").glob("*.yaml")}
+    if name not in known:
+        raise BadInput(f"data.name={name}: allowed is one of {', '.join(sorted(known))}")
+    here = OmegaConf.load(CONF / "data" / f"{name}.yaml")
+    root = OmegaConf.create({"outputs": changes["outputs"], "data": here}).data.get("root")
+    composed = OmegaConf.create(config)
+    own = {"data.root": root, "data.fallback": None, "keep": [], "plan": False, "fresh": True}
+    for key, value in (own | dict(changes)).items():
+        OmegaConf.update(composed, key, value)
+    choices = {group: evidence.past.params.get(group, "") for group in GROUPS}
+    return Combination(composed, choices, [])
+
+
+def tampered(evidence: Evidence) -> list[Difference]:
+    """Where the record contradicts itself."""
+    identity, made = evidence.past.tags["recipe"], digest(evidence.recipe)
+    if made != identity:
+        return [Difference("record", "recipe.json against the run's recipe id", identity, made)]
+    return []

@@ -1,0 +1,124 @@
+"""What a replay found: where it parts from the record, and what differs that may be why."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from factorial.combination import flatten
+
+IDENTICAL, CLOSE, DIFFERENT = "identical", "equal within tolerance", "different"
+Row = tuple[int, str, Any]  # epoch, or 0 for a closing metric; its name; its value
+NOTHING = "nothing"
+
+
+class Parting(NamedTuple):
+    """Where a value is not the recorded one; `place` is where the record has it."""
+
+    epoch: int
+    metric: str
+    recorded: Any
+    replayed: Any
+    place: str
+
+    def __str__(self) -> str:
+        when = f"epoch {self.epoch}, " if self.epoch else "at the end, "
+        values = f"{shown(self.recorded)} recorded ({self.place}), {shown(self.replayed)} here"
+        return f"{when}{self.metric}: {values}"
+
+
+class Difference(NamedTuple):
+    """Something that is not as it was recorded; `kind` is what it belongs to."""
+
+    kind: str  # record, config, data, code, or environment
+    name: str
+    recorded: Any
+    here: Any
+
+    def __str__(self) -> str:
+        values = f"{shown(self.recorded)} recorded, {shown(self.here)} here"
+        return f"{self.kind}: {self.name}: {values}"
+
+
+class Verdict(NamedTuple):
+    kind: str
+    parting: Parting | None
+    differences: list[Difference]
+
+
+def judge(
+    recorded: Mapping[str, Sequence[Row]],
+    replayed: Sequence[Row],
+    differences: list[Difference],
+    tolerance: float,
+) -> Verdict:
+    """Equality is to the bit; tolerance only excuses what another environment may have done."""
+    found = list(partings(recorded, replayed))
+    if not found:
+        return Verdict(IDENTICAL, None, differences)
+    first = min(found, key=lambda parting: parting.epoch or math.inf)
+    kinds = {difference.kind for difference in differences}
+    excused = kinds == {"environment"} and all(is_close(parting, tolerance) for parting in found)
+    return Verdict(CLOSE if excused else DIFFERENT, first, differences)
+
+
+def partings(recorded: Mapping[str, Sequence[Row]], replayed: Sequence[Row]) -> Iterator[Parting]:
+    """In the order of training, for each place of the record."""
+    here = {(epoch, metric): value for epoch, metric, value in replayed}
+    for place, rows in recorded.items():
+        seen = {(epoch, metric) for epoch, metric, _ in rows}
+        for epoch, metric, value in rows:
+            if not same(value, here.get((epoch, metric), NOTHING)):
+                now = here.get((epoch, metric), NOTHING)
+                yield Parting(epoch, metric, value, now, place)
+        for (epoch, metric), value in here.items():
+            if (epoch, metric) not in seen and not (metric == "weights" and place == "MLflow"):
+                yield Parting(epoch, metric, NOTHING, value, place)
+
+
+def same(one: Any, other: Any) -> bool:
+    both_nan = one != one and other != other
+    return bool(type(one) is type(other) or (is_number(one) and is_number(other))) and (
+        both_nan or bool(one == other)
+    )
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def is_close(parting: Parting, tolerance: float) -> bool:
+    """Within `tolerance`, which is relative above 1; digests of weights say nothing of size."""
+    if parting.metric == "weights":
+        return NOTHING not in (parting.recorded, parting.replayed)
+    if not (is_number(parting.recorded) and is_number(parting.replayed)):
+        return False
+    size = max(1.0, abs(parting.recorded), abs(parting.replayed))
+    return bool(abs(parting.recorded - parting.replayed) <= tolerance * size)
+
+
+def of_recipes(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Difference]:
+    """`here` is the recipe of what runs now: the recorded config, with this data and code."""
+    kinds = {"config": "config", "data": "data", "validation": "data", "code": "code"}
+    old, new = flatten(dict(recorded)), flatten(dict(here))
+    for key in sorted(old.keys() | new.keys()):
+        part, _, name = key.partition(".")
+        before, now = old.get(key, NOTHING), new.get(key, NOTHING)
+        if before != now:
+            yield Difference(kinds.get(part, "environment"), name or part, before, now)
+
+
+def of_provenance(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Difference]:
+    """The commit and its patch are code only where the recipe's sources differ as well."""
+    for key in sorted(recorded.keys() | here.keys()):
+        before, now = recorded.get(key, NOTHING), here.get(key, NOTHING)
+        if before == now or key.startswith("git."):
+            continue
+        if key == "cpu.features":
+            old, new = set(str(before).split()), set(str(now).split())
+            before, now = " ".join(sorted(old - new)), " ".join(sorted(new - old))
+        yield Difference("environment", key, before, now)
+
+
+def shown(value: Any) -> str:
+    text = str(value) if not isinstance(value, float) else repr(value)
+    return (text[:12] if len(text) == 64 else text[:60]) or NOTHING

@@ -1,0 +1,183 @@
+"""A record from elsewhere is not trusted: nothing that it names is called, or read, or written."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import CPU, asked, configured, recorded, train
+from test_compare import look
+
+from factorial import evidence, store, trainer, untrusted
+from factorial.config import BadInput
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("outputs")
+    assert train(folder, "data=digits", "model=linear", "epochs=1").returncode == 0
+    return folder
+
+
+@pytest.fixture
+def copy(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "copy"))
+
+
+def poison(folder: Path, key: str, value: Any) -> None:
+    """Put a value into the recorded config."""
+    (run,) = recorded(folder)
+    file = folder / "runs" / run.info.run_id / "artifacts" / "config.yaml"
+    config = yaml.safe_load(file.read_text())
+    *path, name = key.split(".")
+    part = config
+    for step in path:
+        part = part[step]
+    part[name] = value
+    file.write_text(yaml.safe_dump(config))
+
+
+def refused(folder: Path, *words: str) -> str:
+    done = train(folder, *words, script="replay.py")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("error: ")
+    return done.stderr
+
+
+HOSTILE = {
+    "os.system": {"_target_": "os.system", "command": "touch MARK"},
+    "builtins.eval": {"_target_": "builtins.eval", "_args_": ["open('MARK', 'w')"]},
+    "torch.os.system": {"_target_": "torch.os.system", "command": "touch MARK"},
+    "torch.hub.load": {"_target_": "torch.hub.load", "repo_or_dir": "a/b", "model": "c"},
+    "torch.load": {"_target_": "torch.load", "f": "MARK"},
+    "torch.nn.ReLU": {"_target_": "torch.nn.ReLU"},  # a class, but no optimizer
+    "factorial.cli.main": {"_target_": "factorial.cli.main"},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", HOSTILE)
+def test_a_hostile_target_is_refused_by_name(copy: Path, target: str) -> None:
+    mark = copy / "mark"
+    poison(copy, "optimizer", json.loads(json.dumps(HOSTILE[target]).replace("MARK", str(mark))))
+    assert f"optimizer._target_={target}: allowed are" in refused(copy)
+    assert not mark.exists()
+
+
+@pytest.mark.slow
+def test_a_target_nested_in_a_list_is_refused(copy: Path) -> None:
+    mark = copy / "mark"
+    nested = [{"deep": [{"_target_": "os.system", "command": f"touch {mark}"}]}]
+    poison(copy, "optimizer.betas", nested)
+    assert "optimizer.betas[0].deep[0]._target_=os.system: allowed are" in refused(copy)
+    assert not mark.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("value", ["${oc.env:HOME}", "${seed}", "o${oc.decode:s}.system"])
+def test_an_interpolation_in_a_record_is_refused(copy: Path, value: str) -> None:
+    poison(copy, "model._target_", value)
+    assert "allowed in a record are resolved values" in refused(copy)
+
+
+@pytest.mark.slow
+def test_a_record_can_not_allow_itself_anything(copy: Path) -> None:
+    poison(copy, "allow", ["os", "os.system"])
+    poison(copy, "model._target_", "os.system")
+    assert "model._target_=os.system: allowed are" in refused(copy)
+
+
+@pytest.mark.slow
+def test_a_module_that_is_not_allowed_is_not_even_imported(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "hostile.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')")
+    poison(copy, "model._target_", "hostile.Model")
+    done = train(copy, script="replay.py", env={"PYTHONPATH": str(package)})
+    assert "model._target_=hostile.Model: allowed are" in done.stderr
+    assert "allow=[hostile.Model]" in done.stderr
+    assert not (tmp_path / "mark").exists()
+
+
+def test_what_the_user_names_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("from factorial.models import Linear as Mine")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = configured("model=linear")
+    config.model["_target_"] = "mine.Mine"
+    with pytest.raises(BadInput, match="allowed are"):
+        trainer.start(config, CPU)
+    assert "mine" not in sys.modules
+    config.allow = ["mine"]
+    trainer.start(config, CPU)
+    typed = asked("model=linear", "model._target_=mine.Mine")
+    trainer.start(typed.config, CPU)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["outputs", "data.root", "tracking.uri"])
+def test_paths_in_a_record_lead_nowhere(copy: Path, tmp_path: Path, key: str) -> None:
+    poison(copy, key, f"../../{tmp_path}/elsewhere")
+    done = train(copy, script="replay.py")
+    assert "verdict: identical" in done.stdout, done.stderr
+    assert not list(tmp_path.rglob("elsewhere*"))
+
+
+def test_an_id_in_a_record_is_no_path(made: Path) -> None:
+    for run in ("../../../etc", "..", "a/b", ""):
+        with pytest.raises(BadInput, match="allowed is a run's id"):
+            store.artifact(look(made), run, "config.yaml")
+
+
+@pytest.mark.slow
+def test_a_dataset_that_is_none_is_refused(copy: Path) -> None:
+    poison(copy, "data.name", "../../etc/passwd")
+    assert "data.name=../../etc/passwd: allowed is one of digits" in refused(copy)
+
+
+BOMB = "a: &a [x,x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x: " + "y" * untrusted.LARGEST, "bytes; allowed are 4,000,000"),
+        (BOMB, "allowed is YAML without aliases"),
+        ("[" * 200_000, "at most 50 levels"),
+        ("x: !!python/object/apply:os.system [id]", "not YAML"),
+        ("- 1", "allowed is a mapping"),
+        ("x: \x00", "not YAML"),
+        ("x: ['${oc.env:HOME}']", "allowed in a record are resolved values"),
+    ],
+)
+def test_a_config_that_is_no_plain_small_one_is_refused(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(text)
+    with pytest.raises(BadInput, match=message) as error:
+        untrusted.read_yaml(file, "config.yaml")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "[1]", "{", '{"a": NaN'])
+def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "recipe.json"
+    file.write_text(text)
+    with pytest.raises(BadInput, match=r"recipe.json"):
+        untrusted.read_json(file, "recipe.json")
+
+
+@pytest.mark.parametrize("epochs", [None, 3, [1], [{"loss": 1}], [{"epoch": "x", "train/loss": 1}]])
+def test_metrics_of_another_form_are_refused(made: Path, epochs: Any) -> None:
+    run = evidence.choose(look(made), "last")
+    with pytest.raises(BadInput, match="holds no rows of epochs"):
+        evidence.of_file({"epochs": epochs}, run)
