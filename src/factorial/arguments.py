@@ -14,7 +14,7 @@ HELP = ("-h", "--help", "help")
 def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[str, Any]:
     """The settings of `conf/COMMAND.yaml` with what was typed in their place. Raises BadInput.
 
-    A word that sets none of them is the value of `bare`, where there is such a setting. Raises
+    A word that sets none of them is the value of `bare`, or one of its values. Raises
     SystemExit, after its settings are shown, where help is asked for.
     """
     file = CONF / f"{command}.yaml"
@@ -28,7 +28,8 @@ def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[st
         if key in settings and equals:
             settings[key] = plain(value)
         elif bare is not None and (not equals or not re.fullmatch(r"\w+", key)):
-            settings[bare] = word
+            many = isinstance(settings[bare], list)
+            settings[bare] = [*settings[bare], word] if many else word
         else:
             raise BadInput(unknown(key, list(settings)))
     return settings
@@ -37,6 +38,11 @@ def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[st
 def plain(value: str) -> Any:
     """true, false and null as what they are, anything else as text."""
     return {"true": True, "false": False, "null": None}.get(value, value)
+
+
+def names(value: str | None) -> list[str]:
+    """`a,b` as a list."""
+    return [name for name in str(value or "").strip("[]").split(",") if name]
 
 
 def number(key: str, value: Any, kind: type, least: float) -> Any:

@@ -13,6 +13,18 @@ from factorial.recipe import digest
 from factorial.store import Store
 from factorial.verdict import Difference
 
+# what a record has no say in
+OWN: dict[str, Any] = {
+    "data.fallback": None,
+    "keep": [],
+    "plan": False,
+    "fresh": True,
+    "report": False,
+    "tracking.kind": "off",
+    "tracking.uri": None,
+    "tracking.parent": None,
+    "tracking.sweep": None,
+}
 TIMES = ("epoch_seconds", "train/seconds")  # no two runs take the same
 
 
@@ -53,14 +65,12 @@ def is_run(past: Past) -> bool:
 
 def read(where: Store, past: Past) -> Evidence:
     """Raises BadInput for a run without a result, or whose files are not there or not plain."""
-    if past.status != "FINISHED":
-        why = past.tags.get("failure", f"its status is {past.status}")
-        raise BadInput(f"run={past.id}: it has no result to replay ({why})")
+    require_result(past)
     metrics = untrusted.read_json(*named(where, past, "metrics.json"))
     overrides = untrusted.read(*named(where, past, "overrides.txt"))
     return Evidence(
         past,
-        untrusted.read_yaml(*named(where, past, "config.yaml")),
+        config(where, past),
         overrides.splitlines(),
         untrusted.read_json(*named(where, past, "recipe.json")),
         untrusted.read_json(*named(where, past, "provenance.json")),
@@ -68,10 +78,16 @@ def read(where: Store, past: Past) -> Evidence:
     )
 
 
+def require_result(past: Past) -> None:
+    if past.status != "FINISHED":
+        why = past.tags.get("failure", f"its status is {past.status}")
+        raise BadInput(f"run={past.id}: it has no result ({why})")
+
+
 def named(where: Store, past: Past, name: str) -> tuple[Any, str]:
     file = store.artifact(where, past.id, name)
     if file is None:
-        raise BadInput(f"run={past.id}: {name} is not among its files, so it can't be replayed")
+        raise BadInput(f"run={past.id}: {name} is not among its files")
     return file, f"run={past.id}: {name}"
 
 
@@ -110,9 +126,8 @@ def in_order(rows: Sequence[tuple[int, str, Any]]) -> list[tuple[int, str, Any]]
     return sorted(rows, key=lambda row: (row[0], row[1] == "weights"))
 
 
-def combination(evidence: Evidence, changes: Mapping[str, Any]) -> Combination:
-    """What was run, to be run here: its folders, device and record are this machine's own."""
-    config = dict(evidence.config)
+def combination(past: Past, config: Mapping[str, Any], changes: Mapping[str, Any]) -> Combination:
+    """What was run, to be run here: folders, device and tracking are this machine's own."""
     part = config.get("data")
     name = part.get("name") if isinstance(part, dict) else None
     known = {file.stem for file in (CONF / "data").glob("*.yaml")}
@@ -120,12 +135,16 @@ def combination(evidence: Evidence, changes: Mapping[str, Any]) -> Combination:
         raise BadInput(f"data.name={name}: allowed is one of {', '.join(sorted(known))}")
     here = OmegaConf.load(CONF / "data" / f"{name}.yaml")
     root = OmegaConf.create({"outputs": changes["outputs"], "data": here}).data.get("root")
-    composed = OmegaConf.create(config)
-    own = {"data.root": root, "data.fallback": None, "keep": [], "plan": False, "fresh": True}
-    for key, value in (own | dict(changes)).items():
+    composed = OmegaConf.create(dict(config))
+    for key, value in (OWN | {"data.root": root} | dict(changes)).items():
         OmegaConf.update(composed, key, value)
-    choices = {group: evidence.past.params.get(group, "") for group in GROUPS}
+    choices = {group: past.params.get(group, "") for group in GROUPS}
     return Combination(composed, choices, [])
+
+
+def config(where: Store, past: Past) -> dict[str, Any]:
+    """The resolved config as recorded, not checked yet."""
+    return untrusted.read_yaml(*named(where, past, "config.yaml"))
 
 
 def tampered(evidence: Evidence) -> list[Difference]:

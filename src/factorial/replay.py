@@ -69,7 +69,9 @@ def replay(where: Store, past: Past, settings: dict[str, Any]) -> Verdict:
     """Execute a run again with no cache and no checkpoint, compare, record the verdict, say it."""
     tolerance = arguments.number("tolerance", settings["tolerance"], float, least=0)
     found = evidence.read(where, past)
-    ready = prepare(evidence.combination(found, changes(found, settings, where)), refuse)
+    ready = prepare(
+        evidence.combination(past, found.config, changes(found, settings, where)), refuse
+    )
     console.say(f"replay of run {past.id}: {past.name}")
     with record.recording(opened(where, past)) as run:
         try:
@@ -96,17 +98,11 @@ def changes(found: Evidence, settings: dict[str, Any], where: Store) -> dict[str
     """What this machine decides, and not the record; threads and device are taken over if here."""
     kind = found.past.params.get("device", "auto")
     threads = settings["threads"] or found.provenance.get("threads")
-    allowed = str(settings["allow"] or "").split(",")
     return {
         "device.kind": kind if kind in environment.devices() else "auto",
         "device.threads": int(arguments.number("threads", threads, int, least=1)),
-        "allow": [name for name in allowed if name],
+        "allow": arguments.names(settings["allow"]),
         "outputs": str(where.outputs),
-        "report": False,
-        "tracking.kind": "off",
-        "tracking.uri": None,
-        "tracking.parent": None,
-        "tracking.sweep": None,
     }
 
 
