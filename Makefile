@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: train test test-fast lint lock bench readme-figures clean help
+.PHONY: train test test-fast lint lock bench repro readme-figures clean help
 
 help:
 	@echo "make train [ARGS=...]  make test  make test-fast  make lint  make bench  make readme-figures  make lock  make clean"
@@ -25,6 +25,10 @@ lint: .venv/complete
 bench: .venv/complete
 	$(BIN)/python benchmarks/article.py $(ARGS)
 
+# DVC in an environment of its own; its programs find this project's python first
+repro: .venv/complete .venv-dvc/complete
+	PATH="$(CURDIR)/$(BIN):$$PATH" .venv-dvc/bin/dvc repro $(ARGS)
+
 # Trains what is not on record yet, then writes the README's numbers and pictures anew
 readme-figures: .venv/complete
 	$(BIN)/python docs/figures.py $(ARGS)
@@ -34,8 +38,11 @@ lock: .venv/complete
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --upgrade --extra dev pyproject.toml --output-file requirements.lock
 
+	echo "dvc>=3.60" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --upgrade - --output-file requirements-dvc.lock
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-dvc
 
 # The last line of an installation: until it stands, an interrupted one starts afresh.
 .venv/complete: requirements.lock pyproject.toml
@@ -44,4 +51,9 @@ clean:
 	@rm -f $@
 	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@touch $@
+
+.venv-dvc/complete: requirements-dvc.lock
+	@$(PYTHON) -m venv --clear .venv-dvc
+	.venv-dvc/bin/python -m pip install --quiet --require-hashes --requirement requirements-dvc.lock
 	@touch $@

@@ -20,7 +20,7 @@ LAYERS = [
     {"wording"},
     {"figures", "tables"},
     {"report"},
-    {"cli", "prepare"},
+    {"cli", "fetch", "prepare"},
     {"cleaning", "grid", "progress"},
     {"plan"},
     {"evidence", "run", "worktree"},

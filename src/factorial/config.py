@@ -112,6 +112,7 @@ class Config:
     keep: list[int] = setting("a list of whole numbers")
     on_failure: str = one_of("continue", "stop")
     report: bool = setting("true or false")
+    ledger: str | None = setting("a file, or null")
     retries: int = at_least(0)
 
 

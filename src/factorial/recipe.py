@@ -28,6 +28,7 @@ EXCLUDED = (
     "keep",
     "on_failure",
     "report",
+    "ledger",
     "retries",
 )
 # The package's modules whose source can

@@ -22,6 +22,7 @@ from factorial import (
     selection,
     store,
     tables,
+    untrusted,
     wording,
 )
 from factorial.config import BadInput
@@ -63,19 +64,29 @@ def main(typed: Sequence[str]) -> None:
     """`python compare.py ...`. Raises BadInput."""
     settings = arguments.read("compare", typed, bare="filter")
     where = store.look_into(arguments.tracking(settings), settings["outputs"])
+    if settings["ledger"]:
+        settings["sweep"] = swept(Path(settings["ledger"]))
     asked = Asked(settings["sweep"], settings["experiment"], settings["filter"])
-    publish(where, selection.select(where, asked))
+    publish(where, selection.select(where, asked), settings["folder"])
 
 
-def publish(where: Store, chosen: Selection) -> None:
+def swept(ledger: Path) -> str:
+    """The id of the sweep that wrote this file. Raises BadInput."""
+    found = untrusted.read_json(ledger, f"ledger={ledger}").get("sweep")
+    if not isinstance(found, str):
+        raise BadInput(f"ledger={ledger}: allowed is a file that a sweep wrote with ledger=FILE")
+    return found
+
+
+def publish(where: Store, chosen: Selection, place: str | None = None) -> None:
     """Write the report, attach it to its sweep, and say what it says. Raises BadInput."""
     found = findings.find(compare.load(where, chosen))
-    folder = where.outputs / "report" / chosen.slug
+    folder = Path(place).resolve() if place else where.outputs / "report" / chosen.slug
     write(found, winners_predictions(where, found), folder)
     show(found, folder)
     if chosen.parent is not None:
         try:
-            store.attach(where, chosen.parent.id, folder)
+            store.attach(where, chosen.parent.id, folder, "report")
         except BadInput as error:  # deleted meanwhile: the files are there all the same
             console.warn(f"the report is not attached: {error}")
 

@@ -167,10 +167,10 @@ def artifact(store: Store, run: str, name: str) -> Path | None:
     return None
 
 
-def attach(store: Store, run: str, folder: Path) -> None:
-    """Copy a folder to a run's files. Raises BadInput where the run is gone."""
+def attach(store: Store, run: str, folder: Path, name: str) -> None:
+    """Copy a folder to a run's files, under that name. Raises BadInput where the run is gone."""
     with asking(f"run {run}"):
-        store.client.log_artifacts(run, str(folder), folder.parent.name)
+        store.client.log_artifacts(run, str(folder), name)
 
 
 def knock(uri: str) -> None:

@@ -1,13 +1,16 @@
 """A sweep: every combination, one parent run, one child each, one table at the end."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf
 
 from factorial import console, history, provenance, record, store
+from factorial.checkpoint import replace as replace_file
 from factorial.combination import Combination
 from factorial.config import BadInput, Config, parse
 from factorial.errors import reason
@@ -59,10 +62,24 @@ def run_sweep(
     console.show_table(rows, outcomes, store.page(tracking, settings.outputs))
     counts = Counter(outcome.origin or "failed" for outcome in outcomes)
     console.say(", ".join(f"{count} {origin}" for origin, count in counts.items()))
+    if settings.ledger is not None:
+        write_ledger(Path(settings.ledger), identity, rows, outcomes)
     if settings.report and where.client is not None:
         report(where, parent.id)
     if failed:
         raise SystemExit(1)
+
+
+def write_ledger(
+    file: Path, identity: str, rows: Sequence[Mapping[str, str]], outcomes: Sequence[Outcome]
+) -> None:
+    """The sweep's results without times: the same sweep gives the same file."""
+    runs = [
+        {**row, "validation": one.validation, "test": one.test, "status": one.status}
+        for row, one in zip(rows, outcomes, strict=True)
+    ]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(file, (json.dumps({"sweep": identity, "runs": runs}, indent=1) + "\n").encode())
 
 
 def report(where: Store, parent: str) -> None:
