@@ -37,6 +37,12 @@ def mean(values: Scores) -> Estimate:
     return contrast([values], [1.0])
 
 
+def mean_share(values: Scores) -> Estimate:
+    """The same for shares, whose interval ends at 0 and 1."""
+    found = mean(values)
+    return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
+
+
 def contrast(groups: Sequence[Scores], weights: Sequence[float]) -> Estimate:
     """The sum of weighted group means, with the interval of Welch (1947).
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from factorial import arguments, console, data, files
+from factorial import arguments, console, data
 from factorial.checkpoint import replace
-from factorial.config import CONF, BadInput
+from factorial.config import CONF, BadInput, Data
 
 
 def main(typed: Sequence[str]) -> None:
@@ -20,10 +20,9 @@ def main(typed: Sequence[str]) -> None:
         raise BadInput(f"data={name}: allowed is one of {', '.join(known)}")
     facts = OmegaConf.load(CONF / "data" / f"{name}.yaml")
     here = OmegaConf.create({"outputs": settings["outputs"], "data": facts})
-    root = Path(here.data.root) if here.data.root else None
-    if root is not None:
-        files.require(name, root)
-    train, test, digest = data.read(name, root, here.data.white)
+    chosen = Data(**OmegaConf.to_container(here, resolve=True)["data"])  # type: ignore[index, call-overload]
+    data.require(chosen)
+    train, test, digest = data.read(name, data.source(chosen), chosen.white)
     said = {"data": name, "train": len(train), "test": len(test), "sha256": digest}
     console.say(", ".join(f"{key} {value}" for key, value in said.items()))
     if settings["digest"]:

@@ -57,7 +57,7 @@ class Findings:
 def find(comparison: Comparison) -> Findings:
     table = board(comparison)
     of_winner = comparison.runs[comparison.labels == table["label"].iloc[0]]
-    test = effects.mean(of_winner["test"].to_numpy(dtype=float))
+    test = effects.mean_share(of_winner["test"].to_numpy(dtype=float))
     images = comparison.examples.get("test")
     binomial = (
         effects.binomial(test.value, images) if images and math.isfinite(test.value) else None
@@ -83,11 +83,11 @@ def board(comparison: Comparison) -> pd.DataFrame:
     scores = {name: group["score"].to_numpy(dtype=float) for name, group in grouped}
     table = grouped[[*comparison.settings]].first() if comparison.settings else pd.DataFrame()
     table = table.reindex(list(scores))
-    estimates = [effects.mean(values) for values in scores.values()]
+    estimates = [effects.mean_share(values) for values in scores.values()]
     table["n"] = [estimate.n for estimate in estimates]
     table["mean"] = [estimate.value for estimate in estimates]
-    table["low"] = [max(estimate.low, 0.0) for estimate in estimates]
-    table["high"] = [min(estimate.high, 1.0) for estimate in estimates]
+    table["low"] = [estimate.low for estimate in estimates]
+    table["high"] = [estimate.high for estimate in estimates]
     for cost in ("seconds", "parameters"):
         table[cost] = grouped[cost].mean()
         known = table[cost].notna()
