@@ -79,6 +79,31 @@ def test_levels_are_spelled_in_one_way_and_numbers_stand_by_size(tmp_path: Path)
     assert found.levels == {"optimizer.lr": ["0.001", "0.01", "0.1"], "epochs": ["5", "15"]}
 
 
+def test_long_numbers_keep_all_their_digits(tmp_path: Path) -> None:
+    sweep(opened(tmp_path), planted(product(model=["linear", "mlp"], seed=[20240101, 20240102])))
+    found = load(tmp_path)
+    assert set(found.runs["seed"]) == {"20240101", "20240102"}
+    assert found.superseded == 0
+
+
+@pytest.mark.parametrize(
+    ("level", "spelling"),
+    [("1e-3", "0.001"), ("0.10", "0.1"), ("5.0", "5"), ("1e-05", "1e-05"), ("True", "True"),
+     ("[256, 128]", "[256,128]"), ("007", "007"), ("nan", "nan")],
+)  # fmt: skip
+def test_a_level_has_one_spelling(level: str, spelling: str) -> None:
+    assert compare.spelled(level) == spelling
+
+
+def test_a_sweep_none_of_whose_runs_is_left_is_one_line(tmp_path: Path) -> None:
+    where = opened(tmp_path)
+    sweep(where, planted(SQUARE))
+    for run in load(tmp_path).runs["id"]:
+        where.client.delete_run(run)
+    with pytest.raises(BadInput, match="none of its runs is on record"):
+        load(tmp_path)
+
+
 def test_a_copy_of_a_result_counts_once(tmp_path: Path) -> None:
     where = opened(tmp_path)
     settings = {"model": "mlp", "seed": 0, "accuracy": 0.9}
@@ -228,6 +253,7 @@ def test_a_store_of_another_schema_is_one_line(tmp_path: Path) -> None:
     {
         "sweeep=1": "error: sweeep is not a setting (did you mean sweep?): allowed are",
         "tracking=s3": "error: tracking=s3: allowed is one of local, server",
+        "sweep=": "error: sweep=: allowed is a value behind the sign",
         "outputs=/nonexistent": "error: outputs=/nonexistent: no runs are on record there",
     }.items(),
 )

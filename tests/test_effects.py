@@ -56,8 +56,19 @@ def test_one_value_has_no_interval() -> None:
     assert not estimate.has_interval
 
 
-def test_equal_values_have_an_interval_of_no_width() -> None:
-    assert effects.mean([0.5, 0.5, 0.5])[:3] == (0.5, 0.5, 0.5)
+def test_seeds_that_score_alike_leave_nothing_to_judge_their_spread_by() -> None:
+    estimate = effects.mean([0.5, 0.5, 0.5])
+    assert (estimate.value, estimate.n) == (0.5, 3)
+    assert not estimate.has_interval
+
+
+@pytest.mark.parametrize(("images", "spread"), [(144, 0.5), (144, 0.7), (360, 0.7)])
+def test_counts_of_few_images_are_a_tie_in_95_of_100_sweeps(images: int, spread: float) -> None:
+    """Two seeds whose accuracies are often the same count: that is no certainty."""
+    rng = np.random.default_rng(20)
+    counts = np.round(rng.normal(0.95 * images, spread, size=(2000, 2, 2)))
+    ties = [not effects.better(list(sweep / images), images).any() for sweep in counts]
+    assert np.mean(ties) >= 0.95
 
 
 def test_the_binomial_interval_is_wilsons() -> None:
@@ -185,6 +196,27 @@ def test_a_missing_cell_costs_the_interaction_alone_and_is_named() -> None:
     assert "model x optimizer: 1 of 4 combinations have no result" in analysis.notes[0]
     effect = anova.level_effects(partly, ["model", "optimizer"], LEVELS, "score")
     assert effect["over"].tolist() == [1, 1]
+
+
+def test_a_fraction_of_a_design_has_main_effects_and_says_so() -> None:
+    """Half of 2 x 2 x 2: every interaction is another factor's main effect."""
+    rng = np.random.default_rng(12)
+    rows = [
+        (a, b, c, s, 0.9 + 0.05 * (a == "1") + rng.normal(0, 0.002))
+        for a, b, c, s in itertools.product("01", "01", "01", "012")
+        if (int(a) + int(b) + int(c)) % 2 == 0
+    ]
+    runs = pd.DataFrame(rows, columns=["a", "b", "c", "seed", "score"])
+    analysis = anova.analyse(runs, ["a", "b", "c"], "score")
+    assert analysis.table["term"].tolist() == ["a", "b", "c", "seeds"]
+    assert analysis.table["share"].sum() == pytest.approx(1)
+    assert "too few combinations to tell interactions" in analysis.notes[0]
+
+
+def test_shares_of_an_unbalanced_design_are_said_not_to_add_up() -> None:
+    runs = planted(np.random.default_rng(13), 0.05, 0.02, 0.01, 0.002, seeds=3).iloc[1:]
+    notes = anova.analyse(runs, ["model", "optimizer"], "score").notes
+    assert notes == ["unbalanced: shares of the variance do not add up to 100 %"]
 
 
 def test_one_seed_has_shares_but_no_intervals() -> None:

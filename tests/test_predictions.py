@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import configured, digits
+from safetensors.numpy import save
 from sklearn.metrics import confusion_matrix, log_loss
 
 from factorial import predictions, trainer
@@ -53,3 +54,18 @@ def test_a_damaged_file_is_as_good_as_none(content: bytes, tmp_path: Path) -> No
     assert predictions.unpack(file) is None
     file.write_bytes(content)
     assert predictions.unpack(file) is None
+
+
+def test_a_file_that_contradicts_itself_is_as_good_as_none(
+    made: tuple[torch.Tensor, Predictions], tmp_path: Path
+) -> None:
+    _, found = made
+    file = tmp_path / predictions.FILE
+    for broken in (
+        found._replace(labels=found.labels[:0]),
+        found._replace(predicted=found.predicted[:-1]),
+        found._replace(hardest=found.hardest + 1000),
+        found._replace(images=found.images[:1]),
+    ):
+        file.write_bytes(save(broken._asdict()))
+        assert predictions.unpack(file) is None

@@ -54,22 +54,22 @@ def browser() -> Iterator[Browser]:
 
 
 def test_the_sentence_is_made_of_the_planted_effects() -> None:
-    """No noise: sgd to adam 0.02, linear to mlp 0.04, both 0.06, no interaction."""
-    brings = {"linear": 0, "mlp": 0.04, "sgd": 0, "adam": 0.02}
-    runs = [
-        {**run, "accuracy": 0.9 + brings[run["model"]] + brings[run["optimizer"]]} for run in SQUARE
-    ]
+    """Sgd to adam 0.02, linear to mlp 0.04, both 0.06, no interaction; seeds +-0.001."""
+    brings = {"linear": 0, "mlp": 0.04, "sgd": 0, "adam": 0.02, 0: -0.001, 1: 0, 2: 0.001}
+    runs = [{**run, "accuracy": 0.9 + sum(brings[level] for level in run.values())}
+            for run in SQUARE]  # fmt: skip
     summary = wording.summary(findings.find(compared(runs)))
     assert summary[0].startswith(
         "Best by validation accuracy is mlp adam. Its test accuracy is 0.9570"
     )
     assert (
         "From linear with sgd (validation accuracy 0.9000), optimizer alone (adam) brings +0.0200 "
-        "(+0.0200 to +0.0200), model alone (mlp) +0.0400 (+0.0400 to +0.0400), both together "
-        "+0.0600 (+0.0600 to +0.0600), of which "
-    ) in summary[1]
+        "(+0.0177 to +0.0223), model alone (mlp) +0.0400 (+0.0377 to +0.0423), both together "
+        "+0.0600 (+0.0577 to +0.0623), of which "
+    ) in summary[1]  # 2.776 x 0.001 x sqrt(2 / 3) = 0.0023
     assert "is their interaction (n = 3 seeds a setting, 95 % intervals)" in summary[1]
-    assert "optimizer alone x 0.8 (0.8 to 0.8), model alone x 0.6" in summary[2]
+    assert "optimizer alone x 0.8 (0.7" in summary[2]
+    assert "model alone x 0.6 (0.5" in summary[2]
 
 
 def test_one_seed_has_a_sentence_without_intervals() -> None:
@@ -137,6 +137,85 @@ def test_a_report_replaces_the_one_before_it_whole(found: Findings, tmp_path: Pa
     report.write(found, None, folder)
     assert not (folder / "stale.svg").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def published(runs: list[dict[str, object]], folder: Path) -> str:
+    """The report of such runs, as Markdown."""
+    report.write(findings.find(compared(runs)), None, folder)
+    return (folder / "report.md").read_text()
+
+
+def test_a_single_result_is_a_report(tmp_path: Path) -> None:
+    grid = product(model=["linear", "mlp"], seed=[0])
+    runs = [{**grid[0], "accuracy": 0.9}, {**grid[1], "failure": "the training loss is nan"}]
+    text = published(runs, tmp_path / "report")
+    assert "1 runs have no result to compare" in text
+    assert "the training loss is nan" in text
+
+
+@pytest.mark.parametrize("level", ["$^$", "[/x]", "a|b", "<script>alert(1)</script>", "x" * 60])
+def test_a_level_is_a_level_however_it_is_spelled(
+    tmp_path: Path, level: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = product(model_hidden=["[8]", level], optimizer=["sgd", "adam"], seed=[0, 1])
+    found = findings.find(compared(planted(grid)))
+    report.write(found, None, tmp_path / "report")
+    report.show(found, tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text()
+    assert "<script>" not in page + (tmp_path / "report" / "report.md").read_text()
+    assert level[:20] in capsys.readouterr().out
+    rows = (tmp_path / "report" / "report.md").read_text().splitlines()
+    board = [line.replace("\\|", "") for line in rows if line.startswith("|")]
+    assert len({line.count("|") for line in board[:6]}) == 1
+
+
+def test_two_settings_never_share_a_label() -> None:
+    grid = product(optimizer_beta=[0.5, 0.9], schedule_beta=[0.5, 0.9], seed=[0, 1])
+    found = findings.find(compared(planted(grid)))
+    assert len(found.board) == 4
+    assert set(found.board["n"]) == {2}
+
+
+def test_a_factor_that_follows_from_another_counts_with_it_as_one() -> None:
+    """A linear model has no hidden layers: their effects can't be parted, the optimizer's can."""
+    hidden = {"linear": ["-"], "mlp": ["[128]", "[256]"]}
+    grid = [
+        {"model": model, "model.hidden": width, "optimizer": optimizer, "seed": seed}
+        for model, widths in hidden.items() for width in widths
+        for optimizer in ("sgd", "adam") for seed in (0, 1, 2)
+    ]  # fmt: skip
+    found = findings.find(compared(planted(grid)))
+    terms = found.accuracy.analysis.table["term"].tolist()
+    assert terms[:2] == ["optimizer", "model + model.hidden"]
+    assert "model and model.hidden change together: they count as one factor" in found.notes
+    (adam,) = found.accuracy.levels.query("level == 'adam'")["estimate"]
+    assert adam.low <= 0.02 <= adam.high
+
+
+def test_the_winner_has_seeds_where_others_have() -> None:
+    runs = planted(product(model=["linear", "mlp"], seed=[0, 1, 2]))
+    lucky = {"model": "cnn", "seed": 0, "accuracy": 0.999}
+    found = findings.find(compared([*runs, lucky]))
+    assert found.winner["label"] == "mlp"
+    assert found.tied == 0
+
+
+def test_a_missing_test_accuracy_is_said_to_be() -> None:
+    runs = [{**run, "test": float("nan")} for run in planted(SQUARE)]
+    comparison = compared(runs)
+    comparison.runs["test"] = float("nan")
+    text = " ".join(wording.summary(findings.find(comparison)))
+    assert "its test accuracy is not on record" in text
+    assert "nan" not in text
+
+
+def test_gradients_are_compared_within_each_runs_own_layers() -> None:
+    grid = product(model_activation=["relu", "sigmoid"], seed=[0, 1])
+    comparison = compared(planted(grid))
+    shallow = comparison.curves["id"].isin(["0", "1"])
+    comparison.curves.loc[shallow, "layer 3"] = float("nan")
+    sentence = wording.vanishing(findings.find(comparison))
+    assert sentence.endswith("at the end: sigmoid 0.0667, relu 0.5.")
 
 
 @pytest.mark.slow

@@ -77,6 +77,9 @@ def analyse(runs: pd.DataFrame, factors: Sequence[str], score: str) -> Analysis:
         return Analysis(
             nothing, [*notes, "as many effects as runs: nothing is left to tell them by"]
         )
+    total = float(((runs[score] - runs[score].mean()) ** 2).sum())
+    if fitted.ssr < 1e-12 * total:
+        return Analysis(nothing, [*notes, "all seeds score alike: nothing to judge effects by"])
     squares = anova_lm(fitted, typ=2)
     lines = zip(terms, squares.itertuples(index=False), strict=False)
     rows = [(" x ".join(term), int(line.df), line.sum_sq, line.F, line[3]) for term, line in lines]
@@ -92,7 +95,9 @@ def analyse(runs: pd.DataFrame, factors: Sequence[str], score: str) -> Analysis:
         table.loc[len(table)] = [name, between, max(rest, 0.0), math.nan, math.nan]
     if replicated:
         table.loc[len(table)] = ["seeds", len(runs) - groups.ngroups, noise, math.nan, math.nan]
-    table["share"] = table["sum"] / float(((runs[score] - runs[score].mean()) ** 2).sum())
+    table["share"] = table["sum"] / total
+    if abs(table["share"].sum() - 1) > 0.001:
+        notes.append("unbalanced: shares of the variance do not add up to 100 %")
     bounds = resampled(runs, factors, terms, score)
     table["low"], table["high"] = zip(
         *(bounds.get(term, (math.nan, math.nan)) for term in table["term"]), strict=True
@@ -106,8 +111,7 @@ def why_not(runs: pd.DataFrame, factors: Sequence[str], score: str) -> list[str]
         return ["no factor varies"]
     if runs[score].nunique() < 2:
         return ["all runs score alike"]
-    matrix = np.hstack([np.ones((len(runs), 1))] + [dummies(runs, (f,)) for f in factors])
-    if np.linalg.matrix_rank(matrix) < matrix.shape[1]:
+    if is_aliased(runs, [(factor,) for factor in factors]):
         changing = [
             f"{one} and {other}"
             for one, other in itertools.combinations(factors, 2)
@@ -117,6 +121,13 @@ def why_not(runs: pd.DataFrame, factors: Sequence[str], score: str) -> list[str]
         which = ", ".join(changing) or ", ".join(factors)
         return [f"{which} change together: the data can't tell their effects apart"]
     return []
+
+
+def is_aliased(runs: pd.DataFrame, terms: Sequence[Term]) -> bool:
+    """Whether some effect is a combination of others in these runs."""
+    settings = runs[sorted({factor for term in terms for factor in term})].drop_duplicates()
+    matrix = np.hstack([np.ones((len(settings), 1)), *(dummies(settings, term) for term in terms)])
+    return bool(np.linalg.matrix_rank(matrix) < matrix.shape[1])
 
 
 def estimable(
@@ -134,6 +145,8 @@ def estimable(
                 f"{pair[0]} x {pair[1]}: {possible - have} of {possible} combinations have no "
                 f"result, so their interaction can't be told"
             )
+    if pairs and is_aliased(runs, [*terms, *pairs]):
+        return terms, [*notes, "too few combinations to tell interactions from each other"]
     wanted = 1 + sum(math.prod(runs[f].nunique() - 1 for f in term) for term in (*terms, *pairs))
     if pairs and not replicated and wanted >= len(runs):
         return terms, [*notes, "one run a setting: interactions can't be told from noise"]

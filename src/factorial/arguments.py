@@ -25,10 +25,14 @@ def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[st
     settings["tracking.uri"] = None
     for word in typed:
         key, equals, value = word.partition("=")
+        if key in settings and equals and not value:
+            raise BadInput(f"{word}: allowed is a value behind the sign")
         if key in settings and equals:
             settings[key] = plain(value)
         elif bare is not None and (not equals or not re.fullmatch(r"\w+", key)):
             many = isinstance(settings[bare], list)
+            if not many and settings[bare] is not None:
+                raise BadInput(f"{word}: allowed is one {bare} alone; put it into quotes")
             settings[bare] = [*settings[bare], word] if many else word
         else:
             raise BadInput(unknown(key, list(settings)))

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -57,18 +58,23 @@ class Comparison:
 
 
 def label(rows: pd.DataFrame, settings: Sequence[str]) -> pd.Series:
-    """`mlp adam lr=0.1 e15`: what varies, in a few words, for each row."""
-    words = [rows[key].map(lambda level, key=key: word(key, level)) for key in settings]
+    """`mlp adam lr=0.1 e15`: what varies, in a few words, for each row; no two settings alike."""
+    ends = [key.rpartition(".")[2] for key in settings]
+    names = [end if ends.count(end) == 1 else key for key, end in zip(settings, ends, strict=True)]
+    words = [
+        rows[key].map(lambda level, key=key, name=name: word(key, name, level))
+        for key, name in zip(settings, names, strict=True)
+    ]
     if not words:
         return pd.Series("all runs", index=rows.index)
     joined = words[0].str.cat(words[1:], sep=" ") if len(words) > 1 else words[0]
     return joined.str.split().str.join(" ").replace("", ABSENT)
 
 
-def word(key: str, level: str) -> str:
+def word(key: str, name: str, level: str) -> str:
     if level == ABSENT:
         return ""
-    return level if key in GROUPS else f"{key.rpartition('.')[2]}={level}"
+    return level if key in GROUPS else f"{name}={level}"
 
 
 def load(where: Store, chosen: Selection) -> Comparison:
@@ -140,11 +146,14 @@ def tidy(params: Mapping[str, str]) -> dict[str, str]:
 
 
 def spelled(level: str) -> str:
-    """One spelling for a level: `1e-3` is `0.001`, `[256, 256]` is `[256,256]`."""
+    """One spelling for a level: `1e-3` is `0.001`, `5.0` is `5`, `[256, 256]` is `[256,256]`."""
     try:
-        return f"{float(level):g}"
+        value = float(level)
     except ValueError:
         return "".join(level.split())
+    if not math.isfinite(value) or re.fullmatch(r"[-+]?\d+", level):
+        return level
+    return repr(value).removesuffix(".0")
 
 
 def factors_of(params: pd.DataFrame, declared: Mapping[str, Sequence[str]]) -> list[str]:

@@ -11,6 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from factorial.outcome import Epoch, Outcome
 
@@ -117,9 +118,9 @@ def accuracies(outcome: Outcome) -> str:
 def show_rows(rows: Sequence[dict[str, str]]) -> None:
     table = Table(box=box.SIMPLE)
     for name in rows[0]:
-        table.add_column(name, justify="right" if name in NUMBERS else "left")
+        table.add_column(Text(name), justify="right" if name in NUMBERS else "left")
     for row in rows:
-        table.add_row(*row.values())
+        table.add_row(*map(Text, row.values()))
     console().print(table)
 
 

@@ -39,6 +39,8 @@ def mean(values: Scores) -> Estimate:
 
 def mean_share(values: Scores) -> Estimate:
     """The same for shares, whose interval ends at 0 and 1."""
+    if not len(values):
+        return Estimate(math.nan, math.nan, math.nan, 0)
     found = mean(values)
     return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
 
@@ -47,7 +49,7 @@ def contrast(groups: Sequence[Scores], weights: Sequence[float]) -> Estimate:
     """The sum of weighted group means, with the interval of Welch (1947).
 
     Variances are the groups' own, degrees of freedom Satterthwaite's; no interval where a group
-    has one value.
+    has one value, or where none varies.
     """
     arrays = [np.asarray(group, dtype=float) for group in groups]
     value = sum(w * array.mean() for w, array in zip(weights, arrays, strict=True))
@@ -56,8 +58,8 @@ def contrast(groups: Sequence[Scores], weights: Sequence[float]) -> Estimate:
         return Estimate(float(value), math.nan, math.nan, n)
     parts = np.array([w * w * a.var(ddof=1) / len(a) for w, a in zip(weights, arrays, strict=True)])
     variance = parts.sum()
-    if variance == 0:
-        return Estimate(float(value), float(value), float(value), n)
+    if variance == 0:  # seeds that score alike leave nothing to judge their spread by
+        return Estimate(float(value), math.nan, math.nan, n)
     freedom = variance**2 / sum(p * p / (len(a) - 1) for p, a in zip(parts, arrays, strict=True))
     half = stats.t.ppf((1 + LEVEL) / 2, freedom) * math.sqrt(variance)
     return Estimate(float(value), float(value - half), float(value + half), n)
@@ -82,8 +84,13 @@ def better(groups: Sequence[Scores], examples: int | None) -> NDArray[np.bool_]:
     if sizes.max() < 2 and examples:
         variances, freedom = means * (1 - means) / examples, np.full(len(means), math.inf)
     else:
+        # an accuracy is a count: even seeds that score alike are known to a fraction of an image
+        least = 1 / (12 * examples**2) if examples else 0.0
         variances = np.array(
-            [np.var(g, ddof=1) / len(g) if len(g) > 1 else math.inf for g in groups]
+            [
+                max(float(np.var(g, ddof=1)), least) / len(g) if len(g) > 1 else math.inf
+                for g in groups
+            ]
         )
         freedom = np.maximum(sizes - 1.0, 1.0)
     k = max(len(groups), 2)

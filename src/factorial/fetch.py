@@ -20,7 +20,7 @@ def main(typed: Sequence[str]) -> None:
         raise BadInput(f"data={name}: allowed is one of {', '.join(known)}")
     facts = OmegaConf.load(CONF / "data" / f"{name}.yaml")
     here = OmegaConf.create({"outputs": settings["outputs"], "data": facts})
-    chosen = Data(**OmegaConf.to_container(here, resolve=True)["data"])  # type: ignore[index, call-overload]
+    chosen = Data(**OmegaConf.to_container(here, resolve=True)["data"])  # type: ignore
     data.require(chosen)
     train, test, digest = data.read(name, data.source(chosen), chosen.white)
     said = {"data": name, "train": len(train), "test": len(test), "sha256": digest}

@@ -1,5 +1,6 @@
 """What a comparison finds: the leaderboard, the winner, the effects, and what can't be told."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import pandas as pd
 
 from factorial import anova, effects
 from factorial.anova import Analysis
-from factorial.compare import SEED, Comparison
+from factorial.compare import SEED, Comparison, label
 from factorial.effects import Estimate, Square
 
 
@@ -20,11 +21,12 @@ class Scale:
     `square` is there for two factors of two levels, with `checks`, its intervals by bootstrap.
     """
 
-    factors: list[str]
+    factors: Mapping[str, list[str]]  # with their levels, in order
     levels: pd.DataFrame
     analysis: Analysis
     square: Square | None
     checks: list[tuple[float, float]] | None
+    base: float = math.nan  # the mean at the first level of both
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Findings:
 
     @property
     def winner(self) -> pd.Series:
-        return self.board.iloc[0]
+        return best(self.board)
 
     @property
     def tied(self) -> int:
@@ -54,10 +56,16 @@ class Findings:
         return int(self.board["tie"].sum()) - 1
 
 
+def best(table: pd.DataFrame) -> pd.Series:
+    """The highest mean among the settings that have a rank, or of all where none has."""
+    ranked = table[table["rank"].notna()]
+    return (ranked if len(ranked) else table).iloc[0]
+
+
 def find(comparison: Comparison) -> Findings:
     table = board(comparison)
-    of_winner = comparison.runs[comparison.labels == table["label"].iloc[0]]
-    test = effects.mean_share(of_winner["test"].to_numpy(dtype=float))
+    of_winner = comparison.runs[comparison.labels == best(table)["label"]]
+    test = effects.mean_share(of_winner["test"].dropna().to_numpy(dtype=float))
     images = comparison.examples.get("test")
     binomial = (
         effects.binomial(test.value, images) if images and math.isfinite(test.value) else None
@@ -100,11 +108,13 @@ def board(comparison: Comparison) -> pd.DataFrame:
     told = table["n"].gt(1) | bool(images and table["n"].max() == 1)
     table["rank"] = (1 + better.sum(axis=0)).astype(object)
     table.loc[~told, "rank"] = None
-    table["tie"] = ~better[table["mean"].to_numpy().argmax()]
+    candidates = table["mean"].where(told, -1) if told.any() else table["mean"]
+    table["tie"] = ~better[candidates.to_numpy().argmax()] & (told if told.any() else True)
     table.index.name = "label"
-    return table.reset_index().sort_values(
-        "mean", ascending=False, kind="stable", ignore_index=True
-    )
+    table = table.reset_index().sort_values("mean", ascending=False, kind="stable")
+    ranked = table["rank"].notna()  # none is behind one that scores less
+    table.loc[ranked, "rank"] = table["rank"][ranked].iloc[::-1].astype(int).cummin()
+    return table.reset_index(drop=True)
 
 
 def log_error(comparison: Comparison) -> pd.Series:
@@ -114,30 +124,56 @@ def log_error(comparison: Comparison) -> pd.Series:
 
 
 def scale(runs: pd.DataFrame, comparison: Comparison, column: str) -> Scale:
-    factors = [key for key in comparison.settings if runs[key].nunique() > 1]
-    levels = {key: comparison.levels[key] for key in factors}
+    varying = [key for key in comparison.settings if runs[key].nunique() > 1]
+    present = {
+        key: [level for level in comparison.levels[key] if level in set(runs[key])]
+        for key in varying
+    }
+    runs, levels, notes = merged(runs, present)
+    factors = list(levels)
     analysis = anova.analyse(runs, factors, column)
-    told = not analysis.table.empty
-    table = anova.level_effects(runs, factors if told else [], levels, column)
-    groups = corners(runs, levels, column) if len(factors) == 2 else None
+    analysis = analysis._replace(notes=notes + analysis.notes)
+    aliased = bool(factors) and anova.is_aliased(runs, [(factor,) for factor in factors])
+    table = anova.level_effects(runs, [] if aliased else factors, levels, column)
+    groups = corners(runs, levels, column)
     if groups is None:
-        return Scale(factors, table, analysis, None, None)
+        return Scale(levels, table, analysis, None, None)
     wide = groups.dropna().to_numpy(dtype=float)
     enough = len(wide) >= anova.FEWEST
     checks = [effects.paired(wide, weights) for weights in effects.SQUARE] if enough else None
     columns = [groups[key].dropna().to_numpy(dtype=float) for key in groups]
-    return Scale(factors, table, analysis, effects.square(columns), checks)
+    base = float(columns[0].mean())
+    return Scale(levels, table, analysis, effects.square(columns), checks, base)
+
+
+def merged(
+    runs: pd.DataFrame, levels: Mapping[str, list[str]]
+) -> tuple[pd.DataFrame, dict[str, list[str]], list[str]]:
+    """Factors of which one follows from the other, as one factor: nobody can tell them apart."""
+    kept, notes = dict(levels), []
+    for one, other in itertools.combinations(levels, 2):
+        if one in kept and other in kept and follows(runs, one, other):
+            together = f"{one} + {other}"
+            runs = runs.assign(**{together: label(runs, [one, other])})
+            kept = {key: value for key, value in kept.items() if key not in (one, other)}
+            kept[together] = list(dict.fromkeys(runs[together]))
+            notes.append(f"{one} and {other} change together: they count as one factor")
+    return runs, kept, notes
+
+
+def follows(runs: pd.DataFrame, one: str, other: str) -> bool:
+    return any(
+        runs.groupby(key)[value].nunique().max() == 1 for key, value in ((one, other), (other, one))
+    )
 
 
 def corners(
     runs: pd.DataFrame, levels: Mapping[str, list[str]], column: str
 ) -> pd.DataFrame | None:
     """Of two factors with two levels, a column for each of the four cells, a row for each seed."""
-    (first, one), (second, two) = levels.items()
-    one = [level for level in one if level in set(runs[first])]
-    two = [level for level in two if level in set(runs[second])]
-    if len(one) != 2 or len(two) != 2:
+    if [len(of_factor) for of_factor in levels.values()] != [2, 2]:
         return None
+    (first, one), (second, two) = levels.items()
     wide = runs.pivot_table(column, SEED, [first, second], observed=True)
     order = [(one[0], two[0]), (one[1], two[0]), (one[0], two[1]), (one[1], two[1])]
     return wide[order] if set(order) <= set(wide.columns) else None
@@ -160,8 +196,10 @@ def remarks(comparison: Comparison, table: pd.DataFrame) -> list[str]:
         found.append("two seeds a setting tell little apart; three or more do better")
     elif table["n"].min() < 2:
         found.append("settings with one seed have no interval and no rank")
+    if (table["n"].gt(1) & table["low"].isna()).any():
+        found.append("settings whose seeds all score alike have no interval")
     if len(comparison.failures):
-        found.append(f"{len(comparison.failures)} runs have no result: see the list of failures")
+        found.append(f"{len(comparison.failures)} runs have no result to compare: see their list")
     if comparison.unrecorded > 0:
         found.append(f"{comparison.unrecorded} combinations of the sweep are not on record")
     if comparison.superseded:

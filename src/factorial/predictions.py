@@ -42,9 +42,13 @@ def pack(logits: Array, labels: Array, images: Array) -> bytes:
 def unpack(file: Path) -> Predictions | None:
     """None where the file is not there, or not what it should be."""
     try:
-        return Predictions(**load(file.read_bytes()))
+        found = Predictions(**load(file.read_bytes()))
     except (OSError, SafetensorError, TypeError):
         return None
+    n, k = found.labels.size, found.hardest.size
+    alike = found.labels.shape == found.predicted.shape == found.losses.shape == (n,)
+    inside = k == 0 or bool(found.hardest.min() >= 0 and found.hardest.max() < n)
+    return found if n and alike and inside and len(found.images) == k else None
 
 
 def confusion(found: Predictions) -> Array:

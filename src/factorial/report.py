@@ -141,6 +141,7 @@ def render(name: str, found: Findings, pictures: Sequence[dict[str, str]]) -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["cell"] = markdown_cell
     return environment.get_template(f"{name}.j2").render(
         title=found.comparison.title,
         counts=tables.counts(found),
@@ -155,6 +156,11 @@ def render(name: str, found: Findings, pictures: Sequence[dict[str, str]]) -> st
         failures=tables.failures(found),
         missing=tables.missing(found),
     )
+
+
+def markdown_cell(text: str) -> str:
+    """Text that stays within its cell, and text."""
+    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
 
 
 def metrics(found: Findings) -> dict[str, Any]:

@@ -46,7 +46,8 @@ def select(where: Store, asked: Asked) -> Selection:
 
 def of_sweep(where: Store, identity: str | None) -> Selection:
     """The newest sweep whose id, or whose parent run's, begins so; the newest of all for None."""
-    parents = sorted(history.search(where, "tags.command != ''"), key=lambda past: past.touched)
+    found = history.search(where, "tags.command != '' and tags.sweep != ''")
+    parents = sorted(found, key=lambda past: past.touched)
     if not parents:
         raise BadInput("no sweep is on record; allowed is experiment=NAME, or a filter")
     asked = [past for past in parents if begins(past, identity or "")]
@@ -59,6 +60,8 @@ def of_sweep(where: Store, identity: str | None) -> Selection:
         raise BadInput(f"sweep={identity}: allowed is the beginning of one alone, of {known}")
     runs = history.search(where, f"tags.`mlflow.parentRunId` = '{parent.id}'")
     short = parent.tags["sweep"][:8]
+    if not runs:
+        raise BadInput(f"sweep {short}: none of its runs is on record")
     factors = {key: levels.split(", ") for key, levels in parent.params.items()}
     return Selection(f"sweep {short}", short, once(runs), parent, factors)
 

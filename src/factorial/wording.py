@@ -50,6 +50,8 @@ def summary(found: Findings) -> list[str]:
 def winner(found: Findings) -> str:
     best, on = found.winner, found.comparison.selected_on
     n = found.test.n
+    if not n:
+        return f"Best by {on} accuracy is {best['label']}; its test accuracy is not on record."
     seeds = f"{n} seed{'s' if n > 1 else ''}"
     tied = f", a tie with {found.tied} other{'s' if found.tied > 1 else ''}" if found.tied else ""
     test = estimate(found.test)
@@ -68,14 +70,10 @@ def both_factors(found: Findings) -> str:
     """What each factor alone brings, both together, and what of that is their interaction."""
     square, comparison = found.accuracy.square, found.comparison
     assert square is not None
-    (first, one), (second, two) = (
-        (key, [level for level in comparison.levels[key] if level in set(comparison.runs[key])])
-        for key in found.accuracy.factors
-    )
-    base = comparison.runs[(comparison.runs[first] == one[0]) & (comparison.runs[second] == two[0])]
+    (first, one), (second, two) = found.accuracy.factors.items()
     return (
         f"From {one[0]} with {two[0]} ({comparison.selected_on} accuracy "
-        f"{share(base['score'].mean())}), {name(second)} alone ({two[1]}) brings "
+        f"{share(found.accuracy.base)}), {name(second)} alone ({two[1]}) brings "
         f"{estimate(square.second, sign=True)}, {name(first)} alone ({one[1]}) "
         f"{estimate(square.first, sign=True)}, both together {estimate(square.both, sign=True)}, "
         f"of which {estimate(square.interaction, sign=True)} is their interaction"
@@ -107,10 +105,12 @@ def variance(found: Findings) -> str:
 def vanishing(found: Findings) -> str:
     """How much of the gradient is left on its way from the last layer to the first."""
     runs, curves = found.comparison.runs, found.comparison.curves
-    first, last = "layer 1", [name for name in curves if str(name).startswith("layer ")][-1]
-    ends = curves.sort_values("epoch").groupby("id")[[first, last]].last()
-    left = runs.assign(left=runs["id"].map(ends[first] / ends[last]))
-    means = left.groupby(ACTIVATION, sort=False)["left"].mean()
+    layers = [name for name in curves if str(name).startswith("layer ")]
+    ends = curves.sort_values("epoch").groupby("id")[layers].last()
+    deep = ends[ends[layers[1]].notna()]
+    own_last = deep.ffill(axis="columns")[layers[-1]]
+    left = runs.assign(left=runs["id"].map(deep[layers[0]] / own_last))
+    means = left.groupby(ACTIVATION, sort=False)["left"].mean().dropna()
     parts = ", ".join(f"{level} {value:.3g}" for level, value in means.sort_values().items())
     return f"Gradient of the first layer as a multiple of the last one's, at the end: {parts}."
 
@@ -118,6 +118,7 @@ def vanishing(found: Findings) -> str:
 def conditions(found: Findings) -> str:
     sizes = found.comparison.runs.groupby(found.comparison.labels).size()
     n = f"{sizes.min()}" if sizes.min() == sizes.max() else f"{sizes.min()} to {sizes.max()}"
-    if sizes.max() < 2:
-        return " (one seed: no intervals)"
+    if sizes.min() < 2:
+        some = "" if sizes.max() < 2 else "in some settings "
+        return f" ({some}one seed: no intervals)"
     return f" (n = {n} seeds a setting, 95 % intervals)"

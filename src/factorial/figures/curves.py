@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from factorial.figures import style
 from factorial.findings import Findings
+from factorial.wording import ACTIVATION
 
 LAYERS = 6  # panels of settings, in the picture of gradients
 WIDTH = 2.4  # inches of such a panel
@@ -59,15 +60,15 @@ def band(axes: Axes, table: pd.DataFrame, metric: str, number: int, words: str) 
 
 
 def gradients(found: Findings) -> Figure | None:
-    """The norm of the gradient in each layer by epoch, a panel for each setting.
-
-    The settings are the best of each level of the factor that changes layers' work most: the
-    activation where it varies, otherwise simply the best.
-    """
+    """The gradient's norm in each layer by epoch: the best setting of each activation first."""
     table = joined(found)
     layers = [name for name in table if str(name).startswith("layer ")]
     known = table.dropna(subset=layers, how="all")
-    shown = [s for s in found.board["label"] if s in set(known["label"])][:LAYERS]
+    board = found.board[found.board["label"].isin(known["label"])]
+    if ACTIVATION in board:
+        repeated = board.duplicated(ACTIVATION)
+        board = pd.concat([board[~repeated], board[repeated]])
+    shown = board["label"].tolist()[:LAYERS]
     if not layers or not shown:
         return None
     across = min(3, len(shown))
@@ -91,5 +92,7 @@ def gradients(found: Findings) -> Figure | None:
     handles, words = panels.flat[0].get_legend_handles_labels()
     drawn.legend(handles, words, loc="outside right upper")
     words = style.over_seeds(found, "band: lowest to highest")
+    if len(shown) < len(board):
+        words += f"; {len(shown)} of {len(board)} settings"
     style.heading(drawn, f"norm, averaged over an epoch's batches; {words}", beside=1.2)
     return drawn

@@ -17,14 +17,14 @@ def leaderboard(found: Findings) -> Figure:
     rows = found.board.head(SHOWN)
     drawn = style.figure(7.5, 1.3 + 0.24 * len(rows))
     axes = drawn.subplots()
-    seeds = found.comparison.runs.groupby(found.comparison.labels)["score"]
+    seeds = dict(list(found.comparison.runs.groupby(found.comparison.labels)["score"]))
     for place, row in enumerate(rows.itertuples()):
         color = style.COLORS[0] if row.tie else style.GREY
         if "binomial_low" in rows:
             axes.plot(
                 [row.binomial_low, row.binomial_high], [place, place], color="#E4E4E4", linewidth=7
             )
-        values = seeds.get_group(row.label)
+        values = seeds[row.label]
         axes.plot(values, [place] * len(values), "|", color=color, markersize=9, alpha=0.6)
         if math.isfinite(row.low):
             axes.plot([row.low, row.high], [place, place], color=color, linewidth=1.6)

@@ -69,7 +69,7 @@ def is_numeric(levels: list[str]) -> bool:
 
 def is_geometric(levels: list[str]) -> bool:
     """Whether each level is the same multiple of the one before."""
-    if len(levels) < 3 or not is_numeric(levels):
+    if len(levels) < 3 or not is_numeric(levels) or any(float(level) <= 0 for level in levels):
         return False
     steps = np.diff(np.log([float(level) for level in levels]))
     return bool(np.allclose(steps, steps[0], rtol=1e-3))
@@ -91,7 +91,7 @@ def canvas(plan: Grid, cell: tuple[float, float]) -> tuple[Figure, list[Axes]]:
 def frame(axes: Axes, plan: Grid, levels: tuple[str, ...]) -> None:
     """The axes of a panel: levels at whole numbers, a log axis where they are geometric."""
     style.ticks(axes, plan.levels[1])
-    axes.set_yticks(range(len(plan.levels[0])), [style.cut(level) for level in plan.levels[0]])
+    axes.set_yticks(range(len(plan.levels[0])), style.short(plan.levels[0]))
     axes.set_xlim(-0.5, len(plan.levels[1]) - 0.5)
     axes.set_ylim(len(plan.levels[0]) - 0.5, -0.5)
     words = [f"{name(key)} (log scale)" if is_geometric(shown) else name(key)

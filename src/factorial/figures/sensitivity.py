@@ -22,7 +22,7 @@ def sensitivity(found: Findings) -> Figure | None:
         return None
     others = [key for key in comparison.settings if key not in (RATE, "optimizer")]
     runs = comparison.runs.assign(panel=label(comparison.runs, others) if others else "")
-    runs = runs[runs[RATE] != "-"].assign(rate=runs[RATE].map(float))
+    runs = runs[runs[RATE] != "-"].assign(rate=lambda rows: rows[RATE].map(float))
     panels = list(dict.fromkeys(runs["panel"]))[:MOST_PANELS]
     across = min(2, len(panels))
     down = -(-len(panels) // across)
@@ -41,7 +41,10 @@ def sensitivity(found: Findings) -> Figure | None:
         handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     if any(handles):
         drawn.legend(list(handles.values()), list(handles), loc="outside right upper")
-    style.heading(drawn, style.over_seeds(found, "bar: lowest to highest"), beside=1.5)
+    words = style.over_seeds(found, "bar: lowest to highest")
+    if len(panels) < runs["panel"].nunique():
+        words += f"; {len(panels)} of {runs['panel'].nunique()} panels"
+    style.heading(drawn, words, beside=1.5)
     return drawn
 
 

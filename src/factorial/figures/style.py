@@ -22,7 +22,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)
 GREY = "#8A8A8A"
 MAP = "cividis"  # its lightness is monotonous, for any kind of colour vision
 MOST = len(COLORS)  # lines that one set of axes tells apart
-WIDEST = 48  # characters of a label
+WIDEST, SHORT = 48, 18  # characters of a label, and of one on a small axis
 
 SETTINGS: Any = {
     "font.family": "DejaVu Sans",  # ships with matplotlib
@@ -34,6 +34,7 @@ SETTINGS: Any = {
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.6,
     "legend.frameon": False,
+    "text.parse_math": False,  # a level is a level, whatever it is spelled with
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "factorial",  # the same record draws the same file
 }
@@ -63,10 +64,18 @@ def look(number: int) -> dict[str, Any]:
     return {"color": COLORS[place], "marker": MARKERS[shifted], "linestyle": DASHES[shifted]}
 
 
-def cut(label: str) -> str:
+def cut(label: str, widest: int = WIDEST) -> str:
     """A label that is too long, without its middle."""
-    half = WIDEST // 2 - 1
-    return label if len(label) <= WIDEST else f"{label[:half]}…{label[-half:]}"
+    half = widest // 2 - 1
+    return label if len(label) <= widest else f"{label[:half]}…{label[-half:]}"
+
+
+def short(levels: Sequence[str]) -> list[str]:
+    """Levels for an axis, none too long, and no two alike that are not."""
+    cuts = [cut(level, SHORT) for level in levels]
+    return [
+        one if cuts.count(one) == 1 else f"{number}: {one}" for number, one in enumerate(cuts, 1)
+    ]
 
 
 def heading(drawn: Figure, words: str, beside: float = 0.0) -> None:
@@ -82,8 +91,8 @@ def panel_title(axes: Axes, label: str, inches: float) -> None:
 
 def ticks(axes: Axes, levels: Sequence[str]) -> None:
     """Levels along x at 0, 1, 2, ...; slanted where they would touch."""
-    long = max(map(len, levels)) * len(levels) > 40
-    axes.set_xticks(range(len(levels)), [cut(level) for level in levels])
+    long = max(map(len, short(levels))) * len(levels) > 40
+    axes.set_xticks(range(len(levels)), short(levels))
     axes.tick_params(axis="x", rotation=35 if long else 0)
     if long:
         for tick in axes.get_xticklabels():
