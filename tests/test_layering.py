@@ -20,6 +20,7 @@ LAYERS = [
     {"wording"},
     {"figures", "tables"},
     {"report"},
+    {"claims"},
     {"cli", "fetch", "prepare"},
     {"cleaning", "grid", "progress"},
     {"plan"},

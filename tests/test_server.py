@@ -59,3 +59,12 @@ def test_a_report_is_made_from_the_server_alone(swept: str, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     (made,) = (tmp_path / "report").iterdir()
     assert {"curves.svg", "confusion.svg", "hardest.svg"} <= {file.name for file in made.iterdir()}
+
+
+def test_a_run_on_the_server_replays_identically_in_another_folder(
+    swept: str, tmp_path: Path
+) -> None:
+    words = ["tracking=server", f"tracking.uri={swept}"]
+    done = train(tmp_path, *words, script="replay.py")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "verdict: identical" in done.stdout

@@ -2,7 +2,10 @@
 
 import math
 
-from factorial.effects import Estimate
+import pandas as pd
+
+from factorial.compare import Comparison
+from factorial.effects import Estimate, Square
 from factorial.findings import Findings
 
 ACTIVATION = "model.activation"
@@ -68,16 +71,23 @@ def winner(found: Findings) -> str:
 
 def both_factors(found: Findings) -> str:
     """What each factor alone brings, both together, and what of that is their interaction."""
-    square, comparison = found.accuracy.square, found.comparison
+    square = found.accuracy.square
     assert square is not None
     (first, one), (second, two) = found.accuracy.factors.items()
     return (
-        f"From {one[0]} with {two[0]} ({comparison.selected_on} accuracy "
-        f"{share(found.accuracy.base)}), {name(second)} alone ({two[1]}) brings "
-        f"{estimate(square.second, sign=True)}, {name(first)} alone ({one[1]}) "
-        f"{estimate(square.first, sign=True)}, both together {estimate(square.both, sign=True)}, "
+        f"From {one[0]} with {two[0]} ({found.comparison.selected_on} accuracy "
+        f"{share(found.accuracy.base)}), "
+        f"{brings((name(first), one[1]), (name(second), two[1]), square)}{conditions(found)}."
+    )
+
+
+def brings(first: tuple[str, str], second: tuple[str, str], square: Square) -> str:
+    """Of two factors, each with the level that is taken in place of the first one."""
+    return (
+        f"{second[0]} alone ({second[1]}) brings {estimate(square.second, sign=True)}, "
+        f"{first[0]} alone ({first[1]}) {estimate(square.first, sign=True)}, "
+        f"both together {estimate(square.both, sign=True)}, "
         f"of which {estimate(square.interaction, sign=True)} is their interaction"
-        f"{conditions(found)}."
     )
 
 
@@ -104,15 +114,21 @@ def variance(found: Findings) -> str:
 
 def vanishing(found: Findings) -> str:
     """How much of the gradient is left on its way from the last layer to the first."""
-    runs, curves = found.comparison.runs, found.comparison.curves
+    runs = found.comparison.runs.set_index("id")
+    left = left_of_the_gradient(found.comparison)
+    means = left.groupby(runs[ACTIVATION], sort=False).mean().dropna()
+    parts = ", ".join(f"{level} {value:.3g}" for level, value in means.sort_values().items())
+    return f"Gradient of the first layer as a multiple of the last one's, at the end: {parts}."
+
+
+def left_of_the_gradient(comparison: Comparison) -> pd.Series:
+    """For each run's id, the first layer's norm over that of its last, in the last epoch."""
+    curves = comparison.curves
     layers = [name for name in curves if str(name).startswith("layer ")]
     ends = curves.sort_values("epoch").groupby("id")[layers].last()
     deep = ends[ends[layers[1]].notna()]
-    own_last = deep.ffill(axis="columns")[layers[-1]]
-    left = runs.assign(left=runs["id"].map(deep[layers[0]] / own_last))
-    means = left.groupby(ACTIVATION, sort=False)["left"].mean().dropna()
-    parts = ", ".join(f"{level} {value:.3g}" for level, value in means.sort_values().items())
-    return f"Gradient of the first layer as a multiple of the last one's, at the end: {parts}."
+    ratios = deep[layers[0]] / deep.ffill(axis="columns")[layers[-1]]
+    return ratios.reindex(comparison.runs["id"])
 
 
 def conditions(found: Findings) -> str:

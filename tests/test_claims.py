@@ -1,0 +1,59 @@
+"""The README says what claims.yaml says, and claims.yaml what is measured."""
+
+import math
+from pathlib import Path
+
+import pytest
+from conftest import train
+
+from factorial import claims
+from factorial.claims import MEASURES, Claim
+
+CLAIM = Claim("article", "test accuracy", "mlp adam", 0.977, 0.975, 0.979, 3)
+
+
+def test_the_readme_has_the_numbers_of_the_claims() -> None:
+    text = claims.README.read_text()
+    assert claims.filled(text, claims.read()[1]) == text
+
+
+def test_every_claim_has_a_measure_and_a_number() -> None:
+    for claim in claims.read()[1]:
+        assert claim.measure in MEASURES
+        assert math.isfinite(claim.value)
+        assert math.isnan(claim.low) or claim.low <= claim.value <= claim.high
+
+
+def test_the_pictures_of_the_readme_are_there() -> None:
+    for name in {name for names in claims.PICTURES.values() for name in names}:
+        assert f"(docs/{name}.png)" in claims.README.read_text()
+        assert (claims.ROOT / "docs" / f"{name}.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("here", "holds"),
+    [
+        (CLAIM, "to the digit"),
+        (CLAIM._replace(value=0.9751), "within its interval"),
+        (CLAIM._replace(value=0.9749), "NO"),
+        (CLAIM._replace(n=2), "NO"),
+    ],
+)
+def test_a_claim_holds_within_its_interval_over_as_many_runs(here: Claim, holds: str) -> None:
+    assert claims.row(CLAIM, here)["holds"] == holds
+
+
+@pytest.mark.slow
+@pytest.mark.mnist
+def test_the_articles_claims_hold_on_mnist(tmp_path: Path) -> None:
+    done = train(tmp_path, "only=article", script="claims.py", timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line for line in done.stdout.splitlines() if "to the digit" in line or "within" in line]
+    assert len(rows) == 4
+
+
+@pytest.mark.slow
+def test_an_unknown_sweep_is_one_line(tmp_path: Path) -> None:
+    done = train(tmp_path, "only=nothing", script="claims.py")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: only=nothing: allowed is one of article, factors")
