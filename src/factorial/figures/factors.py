@@ -47,8 +47,8 @@ def interactions(found: Findings) -> Figure | None:
     runs, levels = found.comparison.runs, found.comparison.levels
     factors = [key for key in found.comparison.settings if runs[key].nunique() > 1]
     by_levels = sorted(factors, key=lambda key: -runs[key].nunique())
-    pairs = list(itertools.combinations(by_levels, 2))[:MOST_PAIRS]
-    pairs = [pair for pair in pairs if runs[pair[1]].nunique() <= style.MOST]
+    possible = list(itertools.combinations(by_levels, 2))
+    pairs = [pair for pair in possible if runs[pair[1]].nunique() <= style.MOST][:MOST_PAIRS]
     if not pairs:
         return None
     across = min(2, len(pairs))
@@ -61,6 +61,8 @@ def interactions(found: Findings) -> Figure | None:
         present = [[level for level in levels[key] if level in set(runs[key])] for key in pair]
         lines(axes, runs, found.comparison.settings, pair, present)
         axes.set_ylabel(f"{found.comparison.selected_on} accuracy")
+    if len(pairs) < len(possible):
+        style.heading(drawn, f"{len(pairs)} of {len(possible)} pairs of factors")
     return drawn
 
 

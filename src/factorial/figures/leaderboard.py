@@ -56,6 +56,7 @@ def cost(found: Findings) -> Figure | None:
     for axes, name in zip(drawn.subplots(len(known), squeeze=False)[:, 0], known, strict=True):
         scatter(axes, found, name)
         axes.set_xlabel(f"{units[name]}, log scale")
+        axes.set_title(f"means of {style.many(found.board['n'])} runs", loc="left")
     return drawn
 
 
