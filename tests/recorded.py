@@ -1,6 +1,8 @@
 """Runs written to a store as training writes them, with results that a test has chosen."""
 
+import functools
 import itertools
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,16 @@ DIGITS = DataSet("digits", "0" * 64, {"train": 1293, "validation": 144, "test": 
 SHARED = {"schedule": "constant", "precision": "float32", "device": "cpu"}
 
 
+@functools.cache
+def empty() -> bytes:
+    """A database as MLflow makes it, in a second that no test needs to wait for again."""
+    with tempfile.TemporaryDirectory() as folder:
+        store.open_store(Tracking("local", None, "", None, None), folder)
+        return (Path(folder) / "mlflow.db").read_bytes()
+
+
 def opened(folder: Path, experiment: str = "planted") -> Store:
+    (folder / "mlflow.db").write_bytes(empty())
     tracking = Tracking("local", None, experiment, None, None)
     return store.open_store(tracking, str(folder))
 

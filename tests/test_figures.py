@@ -35,6 +35,9 @@ SWEEPS = {
 }  # fmt: skip
 
 
+FAST = ("two runs", "2 x 2")
+
+
 @functools.cache
 def found(sweep: str) -> Findings:
     runs = planted(SWEEPS[sweep])
@@ -69,7 +72,10 @@ def texts(drawn: Figure) -> list[Text]:
     return [text for text in every if text not in hidden]
 
 
-@pytest.mark.parametrize("sweep", SWEEPS)
+@pytest.mark.parametrize(
+    "sweep",
+    [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in SWEEPS],
+)
 @pytest.mark.parametrize("picture", report.PICTURES, ids=lambda picture: picture.name)
 def test_no_label_overlaps_another_or_leaves_the_figure(
     picture: report.Picture, sweep: str
@@ -168,6 +174,7 @@ def test_equal_ratios_of_error_are_equal_steps_of_colour() -> None:
     assert shade(1 - (low * high) ** 0.5) == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_the_same_record_draws_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()

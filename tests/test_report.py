@@ -88,12 +88,14 @@ def test_the_board_ranks_ties_alike(found: Findings) -> None:
     assert set(ties["rank"]) == {1}
 
 
+@pytest.mark.slow
 def test_the_winners_test_accuracy_is_quoted_once(found: Findings, tmp_path: Path) -> None:
     report.write(found, None, tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text()
     assert page.count(wording.share(found.test.value)) == 1
 
 
+@pytest.mark.slow
 def test_numbers_of_a_program_are_json(found: Findings, tmp_path: Path) -> None:
     report.write(found, None, tmp_path / "report")
     numbers = json.loads((tmp_path / "report" / "metrics.json").read_text())
@@ -102,6 +104,7 @@ def test_numbers_of_a_program_are_json(found: Findings, tmp_path: Path) -> None:
     assert sum(numbers["shares"].values()) == pytest.approx(1)
 
 
+@pytest.mark.slow
 def test_every_run_is_in_the_csv(found: Findings, tmp_path: Path) -> None:
     report.write(found, None, tmp_path / "report")
     with (tmp_path / "report" / "runs.csv").open() as file:
@@ -130,6 +133,7 @@ def test_svg_keeps_its_labels_as_text(found: Findings, tmp_path: Path) -> None:
         assert labels <= drawn, name
 
 
+@pytest.mark.slow
 def test_a_report_replaces_the_one_before_it_whole(found: Findings, tmp_path: Path) -> None:
     folder = tmp_path / "report"
     folder.mkdir()
@@ -145,6 +149,7 @@ def published(runs: list[dict[str, object]], folder: Path) -> str:
     return (folder / "report.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_single_result_is_a_report(tmp_path: Path) -> None:
     grid = product(model=["linear", "mlp"], seed=[0])
     runs = [{**grid[0], "accuracy": 0.9}, {**grid[1], "failure": "the training loss is nan"}]
@@ -153,6 +158,7 @@ def test_a_single_result_is_a_report(tmp_path: Path) -> None:
     assert "the training loss is nan" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["$^$", "[/x]", "a|b", "<script>alert(1)</script>", "x" * 60])
 def test_a_level_is_a_level_however_it_is_spelled(
     tmp_path: Path, level: str, capsys: pytest.CaptureFixture[str]
@@ -248,6 +254,7 @@ def test_a_sweep_that_failed_whole_ends_without_a_report_and_says_why(tmp_path: 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_parent_deleted_meanwhile_costs_the_attachment_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

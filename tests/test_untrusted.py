@@ -128,6 +128,7 @@ def test_paths_in_a_record_lead_nowhere(copy: Path, tmp_path: Path, key: str) ->
     assert not list(tmp_path.rglob("elsewhere*"))
 
 
+@pytest.mark.slow
 def test_an_id_in_a_record_is_no_path(made: Path) -> None:
     for run in ("../../../etc", "..", "a/b", ""):
         with pytest.raises(BadInput, match="allowed is a run's id"):
@@ -176,6 +177,7 @@ def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
         untrusted.read_json(file, "recipe.json")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("epochs", [None, 3, [1], [{"loss": 1}], [{"epoch": "x", "train/loss": 1}]])
 def test_metrics_of_another_form_are_refused(made: Path, epochs: Any) -> None:
     run = evidence.choose(look(made), "last")
