@@ -190,8 +190,8 @@ def test_the_recorded_code_runs_in_a_worktree(tmp_path: Path) -> None:
     [
         (["run=zz"], "error: run=zz: no run begins so; allowed is one of "),
         (["sweep=zz"], "error: no sweep is on record"),
-        (["tolerance=-1"], "error: tolerance=-1: allowed is a number, 0 or more"),
-        (["threads=x"], "error: threads=x: allowed is a whole number, 1 or more"),
+        (["tolerance=-1"], "error: tolerance=-1: allowed is a number, 0 to 1"),
+        (["threads=x"], "error: threads=x: allowed is a whole number, 1 to 1024"),
         (["runn=1"], "error: runn is not a setting (did you mean run?)"),
     ],
 )

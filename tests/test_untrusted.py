@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 import sys
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ def test_paths_in_a_record_lead_nowhere(copy: Path, tmp_path: Path, key: str) ->
     done = train(copy, script="replay.py")
     assert "verdict: identical" in done.stdout, done.stderr
     assert not list(tmp_path.rglob("elsewhere*"))
+
+
+@pytest.mark.slow
+def test_a_database_from_elsewhere_has_no_say_in_where_files_go(
+    copy: Path, made: Path, tmp_path: Path
+) -> None:
+    """A copied database names the folder that it comes from; a hostile one could name any."""
+    before = sorted(made.rglob("*"))
+    with sqlite3.connect(copy / "mlflow.db") as database:
+        database.execute(f"update experiments set artifact_location = '{tmp_path}/elsewhere'")
+        database.execute(f"update runs set artifact_uri = '{tmp_path}/elsewhere'")
+    assert "verdict: identical" in train(copy, script="replay.py").stdout
+    assert train(copy, "data=digits", "model=linear", "epochs=1", "seed=5").returncode == 0
+    assert sorted(made.rglob("*")) == before
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """The words of the commands beside train.py: `key=value`, against the command's file in conf/."""
 
+import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -28,8 +30,8 @@ def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[st
         if key in settings and equals and not value:
             raise BadInput(f"{word}: allowed is a value behind the sign")
         if key in settings and equals:
-            settings[key] = plain(value)
-        elif bare is not None and (not equals or not re.fullmatch(r"\w+", key)):
+            settings[key] = plain(key, value, settings[key])
+        elif bare is not None and (not re.fullmatch(r"\w+=.*", word) or Path(word).exists()):
             many = isinstance(settings[bare], list)
             if not many and settings[bare] is not None:
                 raise BadInput(f"{word}: allowed is one {bare} alone; put it into quotes")
@@ -39,9 +41,13 @@ def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[st
     return settings
 
 
-def plain(value: str) -> Any:
-    """true, false and null as what they are, anything else as text."""
-    return {"true": True, "false": False, "null": None}.get(value, value)
+def plain(key: str, value: str, default: Any) -> Any:
+    """A word as its default is: a switch, text, or text that may be null. Raises BadInput."""
+    if isinstance(default, bool):
+        if value.lower() not in ("true", "false"):
+            raise BadInput(f"{key}={value}: allowed is true or false")
+        return value.lower() == "true"
+    return None if default is None and value == "null" else value
 
 
 def names(value: str | None) -> list[str]:
@@ -49,15 +55,18 @@ def names(value: str | None) -> list[str]:
     return [name for name in str(value or "").strip("[]").split(",") if name]
 
 
-def number(key: str, value: Any, kind: type, least: float) -> Any:
-    """A whole number or any, `least` or more. Raises BadInput."""
+def number(key: str, value: Any, kind: type, least: float, most: float = math.inf) -> Any:
+    """A whole number or any, from `least` to `most`. Raises BadInput."""
     what = "a whole number" if kind is int else "a number"
-    refusal = BadInput(f"{key}={value}: allowed is {what}, {least} or more")
+    limits = f"{least} or more" if most == math.inf else f"{least} to {most}"
+    refusal = BadInput(f"{key}={str(value)[:60]}: allowed is {what}, {limits}")
+    if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+        raise refusal
     try:
         found = kind(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise refusal from error
-    if not found >= least:
+    if not least <= found <= most:
         raise refusal
     return found
 

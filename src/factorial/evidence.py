@@ -110,15 +110,23 @@ def of_store(where: Store, past: Past) -> list[tuple[int, str, Any]]:
 def of_file(metrics: dict[str, Any], past: Past) -> list[tuple[int, str, Any]]:
     try:
         rows = [
-            (int(row["epoch"]), str(name), value)
+            (whole(row["epoch"]), str(name), value)
             for row in metrics["epochs"]
             for name, value in row.items()
             if name not in ("epoch", *TIMES)
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"run={past.id}: metrics.json holds no rows of epochs") from error
+    if len({row[:2] for row in rows}) < len(rows):
+        raise BadInput(f"run={past.id}: metrics.json has an epoch twice")
     closing = [(0, k, v) for k, v in metrics.items() if k not in ("epochs", *TIMES)]
     return in_order(rows) + closing
+
+
+def whole(epoch: Any) -> int:
+    if type(epoch) is not int:
+        raise ValueError(f"{epoch} is no epoch")
+    return epoch
 
 
 def in_order(rows: Sequence[tuple[int, str, Any]]) -> list[tuple[int, str, Any]]:
@@ -131,12 +139,16 @@ def combination(past: Past, config: Mapping[str, Any], changes: Mapping[str, Any
     part = config.get("data")
     name = part.get("name") if isinstance(part, dict) else None
     known = {file.stem for file in (CONF / "data").glob("*.yaml")}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise BadInput(f"data.name={name}: allowed is one of {', '.join(sorted(known))}")
     here = OmegaConf.load(CONF / "data" / f"{name}.yaml")
     root = OmegaConf.create({"outputs": changes["outputs"], "data": here}).data.get("root")
     composed = OmegaConf.create(dict(config))
-    for key, value in (OWN | {"data.root": root} | dict(changes)).items():
+    facts = {
+        f"data.{key}": OmegaConf.select(here, key)
+        for key in ("examples", "shape", "classes", "white")
+    }
+    for key, value in (OWN | facts | {"data.root": root} | dict(changes)).items():
         OmegaConf.update(composed, key, value)
     choices = {group: past.params.get(group, "") for group in GROUPS}
     return Combination(composed, choices, [])
@@ -147,9 +159,23 @@ def config(where: Store, past: Past) -> dict[str, Any]:
     return untrusted.read_yaml(*named(where, past, "config.yaml"))
 
 
-def tampered(evidence: Evidence) -> list[Difference]:
+def tampered(where: Store, evidence: Evidence, asked: Combination) -> list[Difference]:
     """Where the record contradicts itself."""
-    identity, made = evidence.past.tags["recipe"], digest(evidence.recipe)
-    if made != identity:
-        return [Difference("record", "recipe.json against the run's recipe id", identity, made)]
-    return []
+    past = evidence.past
+    found = []
+    if (made := digest(evidence.recipe)) != past.tags["recipe"]:
+        name = "recipe.json against the run's recipe id"
+        found.append(Difference("record", name, past.tags["recipe"], made))
+    for name, value in past.metrics.items():
+        points = store.points(where, [past.id], name).get(past.id, [])
+        last = max(points)[1] if points else None
+        if last != value or (not history.is_curve(name) and len(points) > 1):
+            found.append(Difference("record", f"{name}, MLflow's latest and last", value, last))
+    for name in history.CURVES:
+        if name not in past.metrics and store.points(where, [past.id], name):
+            found.append(Difference("record", f"{name}, MLflow's latest", "nothing", "its points"))
+    for name, value in asked.params().items():
+        recorded = past.params.get(name, str(value))
+        if recorded != str(value) and name not in ("device", "threads"):
+            found.append(Difference("record", f"{name}, MLflow's param", recorded, str(value)))
+    return found

@@ -1,6 +1,7 @@
 """What the record says of earlier runs."""
 
 import json
+import re
 import socket
 import statistics
 from collections.abc import Iterable, Mapping
@@ -97,8 +98,16 @@ def past(run: Any) -> Past:
         info.run_name,
         info.experiment_id,
         info.end_time or info.start_time,
-        json.loads(profiles[0] or "{}") if profiles else {},
+        sizes_of(profiles[0]) if profiles else {},
     )
+
+
+def sizes_of(profile: str | None) -> dict[str, int]:
+    """The splits' sizes from a data set's profile; nothing from one that is not of this program."""
+    try:
+        return {str(key): int(value) for key, value in json.loads(profile or "{}").items()}
+    except (ValueError, TypeError, AttributeError):
+        return {}
 
 
 def rows(store: Store, past: Past) -> list[Epoch]:
@@ -139,7 +148,7 @@ def is_curve(name: str) -> bool:
 
 def layers(names: Iterable[str]) -> list[str]:
     """The names of gradients' norms among a run's metrics, first layer first."""
-    found = [name for name in names if name.startswith(GRADIENTS)]
+    found = [name for name in names if re.fullmatch(rf"{GRADIENTS}\d{{1,4}}", name)]
     return sorted(found, key=lambda name: int(name.removeprefix(GRADIENTS)))
 
 

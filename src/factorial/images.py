@@ -1,14 +1,16 @@
 """Image files as the data set has its images: grey, light on dark, centred, of one size."""
 
+import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from factorial.config import BadInput
 
+DAMAGED = (OSError, ValueError, SyntaxError, EOFError, struct.error)  # as Pillow says it
 FORMATS = ("PNG", "JPEG")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # The share of the side that a digit fills: MNIST's fit 20 pixels of 28 (LeCun et al., 1998)
@@ -37,18 +39,20 @@ def read(file: Path, shape: Sequence[int], data: str) -> Array:
     try:
         with Image.open(file, formats=FORMATS) as opened:
             grey = to_grey(opened)
-    except (OSError, ValueError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (*DAMAGED, UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise BadInput(f"{file}: no image that can be read; allowed are PNG and JPEG") from error
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    if np.median(border) > 0.5:  # dark on light, as on paper
-        grey = 1 - grey
-    if grey.max() - grey.min() < 0.05:
+    background = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    if background - grey.min() > grey.max() - background:  # dark on light, as on paper
+        grey, background = 1 - grey, 1 - background
+    grey = (grey - background).clip(min=0).astype(np.float32)
+    if grey.max() < 0.05:
         raise BadInput(f"{file}: nothing is drawn on it")
     return grey if grey.shape == tuple(shape) else fitted(grey, shape, FILLED[data])
 
 
 def to_grey(image: Image.Image) -> Array:
-    """Luminance, 0 to 1; what is transparent is white."""
+    """Luminance, 0 to 1, upright as its camera says; what is transparent is white."""
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I"):  # 16 bits
         return (np.asarray(image).clip(0, 65_535) / 65_535).astype(np.float32)
     if image.has_transparency_data:
@@ -59,7 +63,6 @@ def to_grey(image: Image.Image) -> Array:
 
 def fitted(grey: Array, shape: Sequence[int], filled: float) -> Array:
     """What is drawn, cut out, scaled to a share of the side, its centre of mass in the middle."""
-    grey = (grey - np.median(grey)).clip(min=0)
     grey = grey / grey.max()
     rows, columns = (np.flatnonzero((grey > INK).any(axis=axis)) for axis in (1, 0))
     drawn = grey[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -67,6 +70,7 @@ def fitted(grey: Array, shape: Sequence[int], filled: float) -> Array:
     size = [max(1, round(length * scale)) for length in drawn.shape[::-1]]
     small = Image.fromarray(drawn).resize((size[0], size[1]), Image.Resampling.BOX)
     cut = np.asarray(small, dtype=np.float32).clip(0, 1)
+    cut = cut / cut.max()  # thin strokes fade when they are made small
     result = np.zeros(tuple(shape), dtype=np.float32)
     corner = [
         int(np.clip(round(side / 2 - mass), 0, side - length))

@@ -14,6 +14,13 @@ from factorial.config import BadInput, is_number, targets, unknown
 
 # Roots of full names that need no permission, and only for classes of the part's own kind
 TRUSTED = ("torch", "torchvision", "factorial")
+PLACES = (
+    "torch.nn.",
+    "torch.optim.",
+    "torchvision.models.",
+    "torchvision.ops.",
+    "factorial.models.",
+)
 KINDS: dict[str, type] = {"model": nn.Module, "optimizer": Optimizer, "schedule": LRScheduler}
 
 
@@ -34,7 +41,8 @@ def instantiate(key: str, node: dict[str, Any], allow: Sequence[str], *arguments
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from error
-        raise BadInput(f"{key}={settings}: {error.__cause__ or error}") from error
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise BadInput(f"{key}={settings}: {cause}") from error
 
 
 def vet(key: str, target: Any, allow: Sequence[str]) -> None:
@@ -50,7 +58,7 @@ def vet(key: str, target: Any, allow: Sequence[str]) -> None:
         f"{key}={name}: allowed are models, optimizers and schedules of {', '.join(TRUSTED)}, and "
         f"what allow=[{name}] names"
     )
-    if name.partition(".")[0] not in TRUSTED:
+    if not name.startswith(PLACES) or any(part.startswith("_") for part in name.split(".")):
         raise refusal
     kind = KINDS[key.partition(".")[0]]
     found = resolve(key, name)
@@ -63,7 +71,7 @@ def vet(key: str, target: Any, allow: Sequence[str]) -> None:
 def resolve(key: str, target: str) -> Any:
     try:
         return hydra.utils.get_object(target)
-    except (ImportError, ValueError, TypeError) as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(
             f"{key}={target}: allowed is the full name of a class that can be imported"
         ) from error

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from factorial.config import BadInput
 from factorial.errors import is_stop, reason
 from factorial.history import CURVES, GRADIENTS, Past, owner, rows
 from factorial.outcome import Epoch
@@ -38,9 +39,11 @@ class Run:
         self.closing: dict[str, float] = {}
         self.status = "FINISHED"  # what it will be if nothing goes wrong
         self.id = uuid.uuid4().hex if info is None else info.run_id
+        if not self.id.isalnum():  # a server gave it, and it becomes a folder's name
+            raise BadInput(f"run {self.id}: allowed is an id of letters and digits")
         self.folder = store.outputs / "runs" / self.id / "artifacts"
         self.folder.mkdir(parents=True, exist_ok=rows is not None)
-        self.uploads = info is not None and info.artifact_uri != self.folder.as_uri()
+        self.uploads = info is not None and store.is_remote
 
     def describe(self, params: Mapping[str, Any], data: DataSet | None = None) -> None:
         """Params go last: a run that has them was described to the end."""

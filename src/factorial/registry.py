@@ -2,12 +2,15 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 from factorial import arguments, compare, console, evidence, findings, selection, store, trained
 from factorial.config import BadInput
+from factorial.history import Past
+from factorial.store import Store
 
 EXAMPLES = 2  # in the input example: one alone would freeze the size of the batch
 
@@ -21,6 +24,8 @@ def main(typed: Sequence[str]) -> None:
         raise BadInput(f"outputs={where.outputs}: no runs are on record there")
     found = findings.find(compare.load(where, selection.of_sweep(where, settings["sweep"])))
     past = evidence.choose(where, found.best_run["id"])
+    if set(settings["name"]) & set("/:"):
+        raise BadInput(f"name={settings['name']}: allowed is a name without / and :")
     model, config = trained.restore(where, past, settings)
 
     import mlflow
@@ -32,7 +37,11 @@ def main(typed: Sequence[str]) -> None:
     example = torch.zeros(EXAMPLES, *config.data.shape)
     with torch.inference_mode():
         signature = infer_signature(example.numpy(), served(example).numpy())
-    with store.asking(f"name={settings['name']}"), mlflow.start_run(run_id=past.id):
+    with (
+        store.asking(f"name={settings['name']}"),
+        ended_as_before(where, past),
+        mlflow.start_run(run_id=past.id),
+    ):
         info = mlflow.pytorch.log_model(
             served,
             name="model",
@@ -47,6 +56,15 @@ def main(typed: Sequence[str]) -> None:
         f"serve it: {environment()}MLFLOW_TRACKING_URI={store.address(tracking, where.outputs)} "
         f"mlflow models serve -m {model_uri} --env-manager local",
     )
+
+
+@contextmanager
+def ended_as_before(where: Store, past: Past) -> Iterator[None]:
+    """MLflow opens the run again to add the model: its status and its end stay what they were."""
+    try:
+        yield
+    finally:
+        where.client.set_terminated(past.id, past.status, past.touched)
 
 
 def environment() -> str:

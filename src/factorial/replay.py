@@ -28,6 +28,8 @@ from factorial.prepare import Ready, prepare
 from factorial.store import Store
 from factorial.verdict import DIFFERENT, IDENTICAL, Difference, Row, Verdict
 
+MOST_THREADS = 1024  # a record that asks for more is none
+
 
 def main(typed: Sequence[str]) -> None:
     """`python replay.py ...`. Raises BadInput, and SystemExit(1) where a replay is different."""
@@ -56,7 +58,9 @@ def chosen(where: Store, settings: dict[str, Any]) -> list[Past]:
     if settings["sweep"] is None:
         return [evidence.choose(where, settings["run"])]
     sweep = selection.of_sweep(where, settings["sweep"])
-    runs = [past for past in sweep.runs if past.status == "FINISHED"]
+    if settings["run"] != "last":
+        raise BadInput("run and sweep: allowed is one of them")
+    runs = [past for past in sweep.runs if past.status == "FINISHED" and evidence.is_run(past)]
     if not runs:
         raise BadInput(f"sweep={settings['sweep']}: none of its runs has a result to replay")
     if settings["sample"] == "all":
@@ -67,22 +71,22 @@ def chosen(where: Store, settings: dict[str, Any]) -> list[Past]:
 
 def replay(where: Store, past: Past, settings: dict[str, Any]) -> Verdict:
     """Execute a run again with no cache and no checkpoint, compare, record the verdict, say it."""
-    tolerance = arguments.number("tolerance", settings["tolerance"], float, least=0)
+    tolerance = arguments.number("tolerance", settings["tolerance"], float, least=0, most=1)
     found = evidence.read(where, past)
     ready = prepare(
         evidence.combination(past, found.config, changes(found, settings, where)), refuse
     )
-    console.say(f"replay of run {past.id}: {past.name}")
+    console.say(f"replay of run {past.id}: {verdict.printable(past.name)}")
     with record.recording(opened(where, past)) as run:
         try:
-            rows, closing = execute(ready)
+            rows, closing = execute(ready, last=epochs(found))
         except trainer.Diverged as error:
             rows, closing = [], {}
             console.say(f"{error}, where the record has none")
         run.log_rows(rows)
         run.conclude(closing)
         differences = [
-            *evidence.tampered(found),
+            *evidence.tampered(where, found, ready.asked),
             *verdict.of_recipes(found.recipe, ready.recipe.document),
             *verdict.of_provenance(found.provenance, provenance.capture()),
         ]
@@ -100,7 +104,9 @@ def changes(found: Evidence, settings: dict[str, Any], where: Store) -> dict[str
     threads = settings["threads"] or found.provenance.get("threads")
     return {
         "device.kind": kind if kind in environment.devices() else "auto",
-        "device.threads": int(arguments.number("threads", threads, int, least=1)),
+        "device.threads": int(
+            arguments.number("threads", threads, int, least=1, most=MOST_THREADS)
+        ),
         "allow": arguments.names(settings["allow"]),
         "outputs": str(where.outputs),
     }
@@ -115,8 +121,11 @@ def opened(where: Store, past: Past) -> record.Run:
     return record.new(place, f"replay of {past.name}"[:250], {"replays": past.id})
 
 
-def execute(ready: Ready) -> tuple[list[Epoch], dict[str, float]]:
-    """From the first weights to the last, in this process; nothing of it is kept."""
+def execute(ready: Ready, last: int) -> tuple[list[Epoch], dict[str, float]]:
+    """From the first weights to the last, in this process; nothing of it is kept.
+
+    It ends after the first epoch that is not on record: there the two have parted already.
+    """
     config = ready.config
     splits = data.load(config.data, ready.device)
     state = trainer.start(config, ready.device)
@@ -126,6 +135,8 @@ def execute(ready: Ready) -> tuple[list[Epoch], dict[str, float]]:
             if row is not None:
                 rows.append(row._replace(weights=checkpoint.digest(state.model.state_dict())))
                 line.epoch(row)
+                if row.epoch > last:
+                    break
     return rows, trainer.final(state.model, splits.test, config)[0] | trainer.best(rows)
 
 
@@ -168,4 +179,4 @@ def show(judged: Verdict, found: Evidence, run: str) -> None:
 
 
 def epochs(found: Evidence) -> int:
-    return max(epoch for epoch, *_ in found.results["metrics.json"])
+    return max((epoch for epoch, *_ in found.results["metrics.json"]), default=0)

@@ -59,7 +59,7 @@ def of_sweep(where: Store, identity: str | None) -> Selection:
         known = ", ".join(sorted({past.tags["sweep"][:12] for past in asked}))
         raise BadInput(f"sweep={identity}: allowed is the beginning of one alone, of {known}")
     runs = history.search(where, f"tags.`mlflow.parentRunId` = '{parent.id}'")
-    short = parent.tags["sweep"][:8]
+    short = file_name(parent.tags["sweep"][:8])
     if not runs:
         raise BadInput(f"sweep {short}: none of its runs is on record")
     factors = {key: levels.split(", ") for key, levels in parent.params.items()}

@@ -38,6 +38,14 @@ class Store(NamedTuple):
     outputs: Path
     experiments: tuple[str, ...] = ()  # all that were there when it was opened
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether files go to a server; a local database's own idea of where they lie is not used.
+
+        It may have been copied from elsewhere, and could name any folder.
+        """
+        return self.client is not None and self.client.tracking_uri.startswith("http")
+
 
 def open_store(tracking: Tracking, outputs: str) -> Store:
     """The store that `tracking` names, ready to write. Raises BadInput if out of reach."""
@@ -158,8 +166,8 @@ def artifact(store: Store, run: str, name: str) -> Path | None:
     if not re.fullmatch(r"\w+", run):
         raise BadInput(f"run {run}: allowed is a run's id, letters and digits")
     file = store.outputs / "runs" / run / "artifacts" / name
-    if file.is_file():
-        return file
+    if file.is_file() or not store.is_remote:
+        return file if file.is_file() else None
     from mlflow.exceptions import MlflowException
 
     with contextlib.suppress(MlflowException, OSError):
@@ -170,7 +178,12 @@ def artifact(store: Store, run: str, name: str) -> Path | None:
 def attach(store: Store, run: str, folder: Path, name: str) -> None:
     """Copy a folder to a run's files, under that name. Raises BadInput where the run is gone."""
     with asking(f"run {run}"):
-        store.client.log_artifacts(run, str(folder), name)
+        store.client.get_run(run)
+        if store.is_remote:
+            store.client.log_artifacts(run, str(folder), name)
+        else:
+            place = store.outputs / "runs" / run / "artifacts" / name
+            shutil.copytree(folder, place, dirs_exist_ok=True)
 
 
 def knock(uri: str) -> None:

@@ -7,7 +7,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
-from factorial import arguments, evidence, store
+from factorial import arguments, checkpoint, evidence, history, store
 from factorial.config import BadInput, Config
 from factorial.history import Past
 from factorial.instantiate import instantiate
@@ -36,6 +36,9 @@ def restore(where: Store, past: Past, settings: dict[str, Any]) -> tuple[nn.Modu
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise BadInput(f"run={past.id}: {FILE} is not of its model ({reason})") from error
+    digests = history.digests(where, past)
+    if digests and digests[max(digests)] not in ("", checkpoint.digest(model.state_dict())):
+        raise BadInput(f"run={past.id}: {FILE} is not what it was when the run ended")
     return model.eval(), config
 
 

@@ -28,7 +28,7 @@ def read_json(file: Path, what: str) -> dict[str, Any]:
     """Raises BadInput for anything but one JSON object."""
     try:
         found = json.loads(read(file, what))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(f"{what}: not JSON ({error})") from error
     if not isinstance(found, dict):
         raise BadInput(f"{what}: allowed is a JSON object")
@@ -44,7 +44,9 @@ def read_yaml(file: Path, what: str) -> dict[str, Any]:
     try:
         check_events(text, what)
         found = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except BadInput:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BadInput(f"{what}: not YAML ({' '.join(str(error).split())[:200]})") from error
     if not isinstance(found, dict):
         raise BadInput(f"{what}: allowed is a mapping")
@@ -73,3 +75,5 @@ def refuse_interpolations(node: Any, what: str) -> None:
             refuse_interpolations(item, what)
     elif isinstance(node, str) and "${" in node:
         raise BadInput(f"{what}={node[:80]}: allowed in a record are resolved values")
+    elif not isinstance(node, str | int | float | None):
+        raise BadInput(f"{what}={node}: allowed in a record are text, numbers and null")

@@ -1,6 +1,7 @@
 """What a replay found: where it parts from the record, and what differs that may be why."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ from factorial.combination import flatten
 IDENTICAL, CLOSE, DIFFERENT = "identical", "equal within tolerance", "different"
 Row = tuple[int, str, Any]  # epoch, or 0 for a closing metric; its name; its value
 NOTHING = "nothing"
+KNOWN = ("gpu", "cuda", "cudnn", "installed.")  # facts that not every machine has
 
 
 class Parting(NamedTuple):
@@ -36,7 +38,7 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         values = f"{shown(self.recorded)} recorded, {shown(self.here)} here"
-        return f"{self.kind}: {self.name}: {values}"
+        return f"{self.kind}: {printable(self.name)[:100]}: {values}"
 
 
 class Verdict(NamedTuple):
@@ -53,11 +55,13 @@ def judge(
 ) -> Verdict:
     """Equality is to the bit; tolerance only excuses what another environment may have done."""
     found = list(partings(recorded, replayed))
-    if not found:
-        return Verdict(IDENTICAL, None, differences)
-    first = min(found, key=lambda parting: parting.epoch or math.inf)
     kinds = {difference.kind for difference in differences}
-    excused = kinds == {"environment"} and all(is_close(parting, tolerance) for parting in found)
+    if not found:  # a record that contradicts itself can't be equal to anything
+        return Verdict(DIFFERENT if "record" in kinds else IDENTICAL, None, differences)
+    first = min(found, key=lambda parting: parting.epoch or math.inf)
+    moved = any(parting.metric != "weights" for parting in found)  # as weights do that drift
+    close = moved and all(is_close(parting, tolerance) for parting in found)
+    excused = kinds == {"environment"} and close
     return Verdict(CLOSE if excused else DIFFERENT, first, differences)
 
 
@@ -89,7 +93,7 @@ def is_number(value: Any) -> bool:
 def is_close(parting: Parting, tolerance: float) -> bool:
     """Within `tolerance`, which is relative above 1; digests of weights say nothing of size."""
     if parting.metric == "weights":
-        return NOTHING not in (parting.recorded, parting.replayed)
+        return all(re.fullmatch(r"[0-9a-f]{64}", str(x)) for x in parting[2:4])
     if not (is_number(parting.recorded) and is_number(parting.replayed)):
         return False
     size = max(1.0, abs(parting.recorded), abs(parting.replayed))
@@ -116,9 +120,15 @@ def of_provenance(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> Itera
         if key == "cpu.features":
             old, new = set(str(before).split()), set(str(now).split())
             before, now = " ".join(sorted(old - new)), " ".join(sorted(new - old))
-        yield Difference("environment", key, before, now)
+        known = key in here or key.startswith(KNOWN)
+        yield Difference("environment" if known else "record", key, before, now)
+
+
+def printable(text: str) -> str:
+    """Without what would command a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def shown(value: Any) -> str:
-    text = str(value) if not isinstance(value, float) else repr(value)
+    text = printable(str(value) if not isinstance(value, float) else repr(value))
     return (text[:12] if len(text) == 64 else text[:60]) or NOTHING
