@@ -193,3 +193,27 @@ def ask(address: str, document: object) -> dict[str, list[list[float]]]:
         except (URLError, OSError):
             assert time.monotonic() < deadline
             time.sleep(0.3)
+
+
+@pytest.mark.parametrize(("paper", "ink"), [(100, 20), (150, 255), (250, 0), (0, 255), (60, 200)])
+def test_any_background_is_one(tmp_path: Path, paper: int, ink: int) -> None:
+    """Paper grey or white, ink darker or lighter, and more of it than of paper."""
+    page = np.full((100, 100), paper, dtype=np.uint8)
+    page[10:90, 10:90] = ink
+    Image.fromarray(page).save(tmp_path / "page.png")
+    read = images.read(tmp_path / "page.png", [28, 28], "mnist")
+    assert read[4:24, 4:24].min() == pytest.approx(1)
+    assert read.sum() == pytest.approx(400)
+
+
+@pytest.mark.slow
+def test_weights_of_another_training_are_refused(made: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(made, tmp_path / "copy"))
+    one, other = sorted(copy.rglob("weights.safetensors"))
+    content = one.read_bytes()
+    one.write_bytes(other.read_bytes())
+    other.write_bytes(content)
+    picture(0).save(tmp_path / "a.png")
+    code, _, wrong = predict(copy, str(tmp_path / "a.png"))
+    assert code == 1
+    assert "weights.safetensors is not what it was when the run ended" in wrong

@@ -235,3 +235,34 @@ def test_the_first_parting_is_the_earliest_epoch_of_all_places() -> None:
     judged = verdict.judge({"metrics.json": file, "MLflow": later}, here, [], 0.01)
     assert judged.parting is not None
     assert (judged.parting.epoch, judged.parting.place) == (2, "MLflow")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("update latest_metrics set value = 0.99 where key = 'test/accuracy'", "test/accuracy"),
+        ("update latest_metrics set value = 0.99 where key = 'validation/accuracy'", "latest"),
+        ("update params set value = '0.5' where key = 'optimizer.lr'", "optimizer.lr, MLflow's"),
+    ],
+)
+def test_what_mlflow_shows_is_held_against_what_it_keeps(
+    copy: Path, statement: str, said: str
+) -> None:
+    with sqlite3.connect(copy / "mlflow.db") as database:
+        database.execute(statement)
+    done = replay(copy)
+    assert done.returncode == 1, done.stdout
+    assert "verdict: different" in done.stdout
+    assert said in done.stdout
+
+
+def test_weights_that_part_alone_are_not_excused() -> None:
+    moved = [ROWS[0], (1, "weights", "b" * 64), ROWS[2]]
+    judged = verdict.judge({"metrics.json": ROWS}, moved, [THREADS], 0.01)
+    assert judged.kind == DIFFERENT
+
+
+def test_an_unknown_fact_of_the_provenance_excuses_nothing() -> None:
+    (found,) = verdict.of_provenance({"invented": 1}, {})
+    assert found.kind == "record"

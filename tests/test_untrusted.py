@@ -12,7 +12,7 @@ import yaml
 from conftest import CPU, asked, configured, recorded, train
 from test_compare import look
 
-from factorial import evidence, store, trainer, untrusted
+from factorial import arguments, evidence, store, trainer, untrusted
 from factorial.config import BadInput
 
 
@@ -199,3 +199,25 @@ def test_metrics_of_another_form_are_refused(made: Path, epochs: Any) -> None:
     run = evidence.choose(look(made), "last")
     with pytest.raises(BadInput, match="holds no rows of epochs"):
         evidence.of_file({"epochs": epochs}, run)
+
+
+@pytest.mark.parametrize("word", ["trust=no", "trust=0", "worktree=yes"])
+def test_a_switch_is_true_or_false(word: str) -> None:
+    with pytest.raises(BadInput, match="allowed is true or false"):
+        arguments.read("replay", [word])
+
+
+def test_a_switch_may_be_spelled_in_any_case() -> None:
+    assert arguments.read("replay", ["trust=False"])["trust"] is False
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["torch.utils.model_dump.__main__.x", "torch.classes.a.b", "torch.optim._multi_tensor.x"],
+)
+def test_a_module_of_torch_that_holds_no_model_is_not_imported(name: str) -> None:
+    config = configured("model=linear")
+    config.model["_target_"] = name
+    with pytest.raises(BadInput, match="allowed are"):
+        trainer.start(config, CPU)
+    assert "torch.utils.model_dump.__main__" not in sys.modules
