@@ -31,11 +31,11 @@ repro: .venv/complete .venv-dvc/complete
 
 # Trains what is not on record yet, then writes the README's numbers and pictures anew
 readme-figures: .venv/complete
-	$(BIN)/python claims.py write=true $(ARGS)
+	$(BIN)/factorial claims write=true $(ARGS)
 
 # The README's numbers, measured again on MNIST
 claims: .venv/complete
-	$(BIN)/python claims.py $(ARGS)
+	$(BIN)/factorial claims $(ARGS)
 
 # Versions and hashes for Linux, macOS and Windows, Python 3.11 to 3.13; no index is named.
 lock: .venv/complete

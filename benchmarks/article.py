@@ -21,8 +21,9 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from factorial import data, environment, trainer
-from factorial.config import CONF, Config, parse
+from factorial.settings.places import CONF
+from factorial.settings.schema import Config, parse
+from factorial.training import data, environment, trainer
 
 SYSTEMS = {
     "linear float32": ["model=linear", "optimizer=sgd"],
@@ -33,7 +34,8 @@ ROOT = Path(os.environ.get("FACTORIAL_DATA", "outputs/data"))
 
 
 def main(repeats: int) -> None:
-    device = environment.prepare(configured([]).device)
+    device = environment.choose(configured([]).device)
+    environment.enter(configured([]).device)
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads, {device}, {repeats} repeats"
     )
@@ -70,7 +72,7 @@ def configured(overrides: list[str]) -> Config:
 def our_epoch(config: Config, device: torch.device) -> Callable[[], float]:
     state = trainer.start(config, device)
     splits = data.load(config.data, device)
-    rows = (row for row in trainer.fit(state, splits, config) if row is not None)
+    rows = trainer.epochs(state, splits, config)
 
     def epoch() -> float:
         return next(rows).seconds

@@ -3,7 +3,7 @@
     python benchmarks/report.py [repeats]
 
 The runs are written as training writes them, their results drawn at random. Times the whole command
-`python compare.py`, start and exit included, and within it what reading the record takes.
+`factorial compare`, start and exit included, and within it what reading the record takes.
 """
 
 import itertools
@@ -15,9 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from factorial import compare, record, selection, store
-from factorial.config import Tracking
-from factorial.outcome import Epoch, Evaluation
+from factorial.comparison import table
+from factorial.record import selection, writing
+from factorial.record.store import Store, look_into, open_store
+from factorial.results import Epoch, Evaluation
+from factorial.settings.schema import Tracking
 
 ROOT = Path(__file__).parents[1]
 LEVELS = {
@@ -32,26 +34,26 @@ EPOCHS = 50
 def main(repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         tracking = Tracking("local", None, "bench", None, None)
-        fill(store.open_store(tracking, folder))
+        fill(open_store(tracking, folder))
         whole = [timed(folder) for _ in range(repeats)]
-        reading = [read(store.look_into(tracking, folder)) for _ in range(repeats)]
-    for name, values in (("compare.py", whole), ("of it: reading the record", reading)):
+        reading = [read(look_into(tracking, folder)) for _ in range(repeats)]
+    for name, values in (("factorial compare", whole), ("of it: reading the record", reading)):
         low, high = min(values), max(values)
         print(f"{name:26} {statistics.median(values):6.2f} s ({low:.2f} to {high:.2f})")
 
 
-def fill(where: store.Store) -> None:
+def fill(store: Store) -> None:
     """One sweep of 500 runs with learning curves and gradients of three layers."""
     chance = random.Random(0)
     grid = [
         dict(zip(LEVELS, levels, strict=True)) for levels in itertools.product(*LEVELS.values())
     ]
     family = {"sweep": "5" * 64, "command": "-m", "combinations": str(len(grid))}
-    parent = record.new(where, f"sweep of {len(grid)}", family)
+    parent = writing.new(store, f"sweep of {len(grid)}", family)
     parent.describe({key: ", ".join(map(str, levels)) for key, levels in LEVELS.items()})
     for number, levels in enumerate(grid):
         tags = {"mlflow.parentRunId": parent.id, "sweep": "5" * 64, "recipe": str(number)}
-        run = record.new(where, f"run {number}", tags)
+        run = writing.new(store, f"run {number}", tags)
         run.describe(levels | {"epochs": EPOCHS, "data": "mnist"})
         final = 0.9 + 0.05 * (levels["model"] == "mlp") + chance.gauss(0, 0.003)
         run.log_rows([row(epoch, final) for epoch in range(1, EPOCHS + 1)])
@@ -62,19 +64,19 @@ def fill(where: store.Store) -> None:
 
 def row(epoch: int, final: float) -> Epoch:
     held_out = Evaluation(1 / epoch, final - 0.2 / epoch + 0.2 / EPOCHS)
-    return Epoch(epoch, 1 / epoch, held_out, 0.1, (0.1, 0.2, 0.3))
+    return Epoch(epoch, 1 / epoch, held_out, 0.1, (0.1, 0.2, 0.3), "")
 
 
 def timed(folder: str) -> float:
     began = time.perf_counter()
-    command = [sys.executable, "compare.py", f"outputs={folder}"]
+    command = [sys.executable, "-m", "factorial", "compare", f"outputs={folder}"]
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - began
 
 
-def read(where: store.Store) -> float:
+def read(store: Store) -> float:
     began = time.perf_counter()
-    compare.load(where, selection.of_sweep(where, None))
+    table.load(store, selection.of_sweep(store, None))
     return time.perf_counter() - began
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import torch
 from hydra import compose, initialize_config_dir
 
-from factorial import data, trainer
-from factorial.checkpoint import Position, Trunk
-from factorial.config import CONF, parse
+from factorial.record.checkpoint import Position, Trunk
+from factorial.settings.places import CONF
+from factorial.settings.schema import parse
+from factorial.training import data, trainer
 
 GRID = "model=linear,mlp optimizer=sgd,adam optimizer.lr=0.0001,0.001,0.01,0.1 epochs=5,10,15"
 ROOT = Path(__file__).parents[1]
@@ -74,7 +75,11 @@ def issue(outputs: str, *words: str) -> tuple[float, str]:
 
 def longest(output: str) -> dict[str, float]:
     """Seconds of the longest run of each trunk: its curve holds those of its siblings."""
-    lines = re.findall(r"^\w+ +(\w+ \w+ lr=\S+) e(\d+) s0 .* ([\d.]+) s$", output, re.MULTILINE)
+    lines = re.findall(
+        r"^ *\d+/\d+ +\w+ +(\w+ \w+ lr=\S+) e(\d+) s0 .* ([\d.]+) s(?:  \(about .*)?$",
+        output,
+        re.MULTILINE,
+    )
     ordered = sorted(lines, key=lambda line: int(line[1]))
     return {name: float(seconds) for name, _, seconds in ordered}
 
@@ -86,14 +91,18 @@ def checkpoint_share(model: str, optimizer: str) -> float:
         config = parse(compose("config", words))
     device = torch.device("cpu")
     state, splits = trainer.start(config, device), data.load(config.data, device)
-    rows = [row for row in trainer.fit(state, splits, config) if row is not None]
+    rows = list(trainer.epochs(state, splits, config))
     costs = []
     with tempfile.TemporaryDirectory(dir=os.environ.get("TMPDIR", ROOT / "outputs")) as folder:
         trunk = Trunk(Path(folder), "benchmark", "cpu")
         trunk.folder.mkdir(parents=True)
         for _ in range(9):
             began = time.perf_counter()
-            trunk.save(Position(5, 0), {"state": state.tree(), "rows": rows}, kept=True)
+            trunk.save(
+                Position(5, 0),
+                {"state": state.tree(), "rows": [row.document() for row in rows]},
+                final=True,
+            )
             costs.append(time.perf_counter() - began)
     return statistics.median(costs) / sum(row.seconds for row in rows)
 

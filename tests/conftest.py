@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ import torch
 from hydra import initialize_config_dir
 from mlflow import MlflowClient
 
-from factorial import data
-from factorial.combination import Combination
-from factorial.config import CONF, Config, parse
+from factorial.settings.combination import Combination
+from factorial.settings.places import CONF
+from factorial.settings.schema import Config, parse
+from factorial.training import data, sizes
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -50,7 +51,15 @@ def asked(*words: str) -> Combination:
 
 
 def configured(*words: str) -> Config:
-    return parse(asked(*words).composed)
+    config = parse(asked(*words).composed)
+    sizes.check(config)
+    return config
+
+
+def put(config: Any, key: str, value: Any) -> Any:
+    """A config with another value at a dotted key."""
+    name, _, rest = key.partition(".")
+    return replace(config, **{name: put(getattr(config, name), rest, value) if rest else value})
 
 
 def digits(config: Config) -> data.Data:
@@ -94,12 +103,14 @@ def read(file: Path) -> str:
 # Processes that start in a moment: forked by one that has done nothing but the imports
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
-    ["torch._dynamo", "torchvision.datasets", "sklearn.datasets", "factorial.sweep",
-     "factorial.replay", "mlflow.store.tracking.sqlalchemy_store"]
+    ["torch._dynamo", "torchvision.datasets", "sklearn.datasets", "factorial.commands.train",
+     "factorial.runs.sweep", "factorial.reuse.replay", "mlflow.store.tracking.sqlalchemy_store"]
 )  # fmt: skip
 
 
-def body(script: str, words: list[str], said: Path, env: dict[str, str], limit: int | None) -> None:
+def body(
+    command: str, words: list[str], said: Path, env: dict[str, str], limit: int | None
+) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT), number)
     if limit is not None:  # files can't grow beyond so many bytes, as on a disk that is full
@@ -108,8 +119,11 @@ def body(script: str, words: list[str], said: Path, env: dict[str, str], limit: 
     os.chdir(ROOT)
     os.environ.update(env)
     sys.path.insert(0, env.get("PYTHONPATH", str(ROOT)))
-    sys.argv = [script, *words]
-    runpy.run_path(script, run_name="__main__")
+    if command == "train":
+        sys.argv = ["train.py", *words]
+        runpy.run_path("train.py", run_name="__main__")
+    sys.argv = ["factorial", command, *words]
+    runpy.run_module("factorial", run_name="__main__")
 
 
 def start(
@@ -117,13 +131,13 @@ def start(
     *words: str,
     env: dict[str, str] | None = None,
     limit: int | None = None,
-    script: str = "train.py",
+    command: str = "train",
 ) -> Started:
     """Begin `python train.py ...`, or another command, writing below `folder`."""
     said = Path(tempfile.mkdtemp())
-    if script == "train.py" and not any(word.startswith("report=") for word in words):
+    if command == "train" and not any(word.startswith("report=") for word in words):
         words = (*words, "report=false")  # seconds that only a test of reports needs
-    arguments = (script, [*words, f"outputs={folder}"], said, os.environ | (env or {}), limit)
+    arguments = (command, [*words, f"outputs={folder}"], said, os.environ | (env or {}), limit)
     process = SERVER.Process(target=body, args=arguments)
     process.start()
     return Started(process, said)
@@ -134,11 +148,11 @@ def train(
     *words: str,
     env: dict[str, str] | None = None,
     limit: int | None = None,
-    script: str = "train.py",
+    command: str = "train",
     timeout: float = 120,
 ) -> Started:
     """`python train.py ...`, or another command, to its end, writing below `folder`."""
-    done = start(folder, *words, env=env, limit=limit, script=script)
+    done = start(folder, *words, env=env, limit=limit, command=command)
     done.process.join(timeout)
     assert done.returncode is not None, f"still running after {timeout} s: {done.stdout}"
     return done

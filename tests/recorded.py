@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from factorial import record, store
-from factorial.compare import Comparison, ordered, spelled
-from factorial.config import Tracking
-from factorial.outcome import Epoch, Evaluation
-from factorial.recipe import digest
-from factorial.record import DataSet
-from factorial.store import Store
+from factorial.comparison.table import Comparison, ordered, spelled
+from factorial.record import writing
+from factorial.record.store import Store, open_store
+from factorial.record.writing import DataSet
+from factorial.results import Epoch, Evaluation
+from factorial.settings.recipe import digest
+from factorial.settings.schema import Tracking
 
 DIGITS = DataSet("digits", "0" * 64, {"train": 1293, "validation": 144, "test": 360})
 SHARED = {"schedule": "constant", "precision": "float32", "device": "cpu"}
@@ -26,14 +26,14 @@ SHARED = {"schedule": "constant", "precision": "float32", "device": "cpu"}
 def empty() -> bytes:
     """A database as MLflow makes it, in a second that no test needs to wait for again."""
     with tempfile.TemporaryDirectory() as folder:
-        store.open_store(Tracking("local", None, "", None, None), folder)
+        open_store(Tracking("local", None, "", None, None), folder)
         return (Path(folder) / "mlflow.db").read_bytes()
 
 
 def opened(folder: Path, experiment: str = "planted") -> Store:
     (folder / "mlflow.db").write_bytes(empty())
     tracking = Tracking("local", None, experiment, None, None)
-    return store.open_store(tracking, str(folder))
+    return open_store(tracking, str(folder))
 
 
 def product(**levels: Iterable[Any]) -> list[dict[str, Any]]:
@@ -42,25 +42,25 @@ def product(**levels: Iterable[Any]) -> list[dict[str, Any]]:
     return [dict(zip(keys, values, strict=True)) for values in itertools.product(*levels.values())]
 
 
-def sweep(where: Store, runs: Iterable[Mapping[str, Any]], command: str = "-m") -> record.Run:
+def sweep(store: Store, runs: Iterable[Mapping[str, Any]], command: str = "-m") -> writing.Run:
     """A finished sweep of `runs`: settings, and `accuracy`, `failure`, `epochs` for the rows."""
     runs = list(runs)
     keys = [key for key in runs[0] if key not in ("accuracy", "failure", "test")]
     identity = digest(runs)
     tags = {"sweep": identity, "command": command, "combinations": str(len(runs))}
-    parent = record.new(where, f"sweep of {len(runs)}", tags)
+    parent = writing.new(store, f"sweep of {len(runs)}", tags)
     seen = {key: list(dict.fromkeys(str(run[key]) for run in runs)) for key in keys}
     parent.describe({key: ", ".join(levels) for key, levels in seen.items() if len(levels) > 1})
     for run in runs:
-        single(where, run, {"mlflow.parentRunId": parent.id, "sweep": identity})
+        single(store, run, {"mlflow.parentRunId": parent.id, "sweep": identity})
     parent.end()
     return parent
 
 
-def single(where: Store, settings: Mapping[str, Any], tags: Mapping[str, str]) -> record.Run:
+def single(store: Store, settings: Mapping[str, Any], tags: Mapping[str, str]) -> writing.Run:
     params = {k: v for k, v in settings.items() if k not in ("accuracy", "failure", "test")}
     name = " ".join(map(str, params.values()))
-    run = record.new(where, name, {"recipe": digest(params), **tags})
+    run = writing.new(store, name, {"recipe": digest(params), **tags})
     run.describe(SHARED | params, DIGITS)
     if "failure" in settings:
         run.tag(failure=settings["failure"])
@@ -84,6 +84,7 @@ def rows(accuracy: float, epochs: int) -> list[Epoch]:
             Evaluation(2.1 / epoch, accuracy - 0.1 * (1 - epoch / epochs)),
             0.1,
             (0.1 / epoch, 0.2 / epoch, 0.3),
+            "",
         )
         for epoch in range(1, epochs + 1)
     ]

@@ -13,8 +13,9 @@ from conftest import CPU, configured, digits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factorial import checkpoint, trainer
-from factorial.checkpoint import Damaged, Newer, Position, Trunk, pack, read, unpack
+from factorial.record import checkpoint
+from factorial.record.checkpoint import Damaged, Newer, Position, Trunk, pack, read, unpack
+from factorial.training import trainer
 
 TREE = {
     "weights": torch.arange(6.0).reshape(2, 3),
@@ -48,7 +49,7 @@ def names(trunk: Trunk) -> list[str]:
 
 
 def test_what_was_saved_comes_back(trunk: Trunk) -> None:
-    trunk.save(Position(3, 0), TREE, kept=True)
+    trunk.save(Position(3, 0), TREE, final=True)
     found = trunk.load(last=3)
     assert found is not None
     assert found[0] == Position(3, 0)
@@ -78,7 +79,7 @@ def test_a_training_state_goes_on_from_disk_to_the_same_bits(trunk: Trunk, optim
     batches = trainer.fit(stopped, splits, config)
     for _ in range(5):
         next(batches)
-    trunk.save(Position(0, 5), {"state": stopped.tree()}, kept=False)
+    trunk.save(Position(0, 5), {"state": stopped.tree()}, final=False)
     found = trunk.load(last=2)
     assert found is not None
     resumed.restore(found[1]["state"])
@@ -94,12 +95,12 @@ def test_the_furthest_state_that_is_not_too_far_is_taken(trunk: Trunk) -> None:
 
 
 def test_what_a_run_leaves_on_the_way_is_bounded(trunk: Trunk) -> None:
-    trunk.save(Position(20, 3), {}, kept=False)  # of a longer run that was stopped
+    trunk.save(Position(20, 3), {}, final=False)  # of a longer run that was stopped
     for batch in range(1, 9):
-        trunk.save(Position(0, batch), {}, kept=False)
-    assert names(trunk) == [f"under-way-{p}.safetensors" for p in ("0-7", "0-8", "20-3")]
-    trunk.save(Position(1, 0), {}, kept=True)
-    assert names(trunk) == ["kept-1.safetensors", "under-way-20-3.safetensors"]
+        trunk.save(Position(0, batch), {}, final=False)
+    assert names(trunk) == [f"partial-{p}.safetensors" for p in ("0-7", "0-8", "20-3")]
+    trunk.save(Position(1, 0), {}, final=True)
+    assert names(trunk) == ["final-1.safetensors", "partial-20-3.safetensors"]
 
 
 def damage(file: Path, kind: str) -> None:
@@ -122,15 +123,15 @@ KINDS = ["truncated", "empty", "flipped in a tensor", "flipped in the header"]
 def test_a_damaged_state_is_set_aside_and_the_one_before_taken(
     trunk: Trunk, kind: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    trunk.save(Position(1, 0), TREE, kept=True)
-    trunk.save(Position(2, 0), TREE, kept=True)
-    damage(trunk.folder / "kept-2.safetensors", kind)
+    trunk.save(Position(1, 0), TREE, final=True)
+    trunk.save(Position(2, 0), TREE, final=True)
+    damage(trunk.folder / "final-2.safetensors", kind)
     with caplog.at_level(logging.WARNING):
         found = trunk.load(last=5)
     assert found is not None
     assert found[0] == Position(1, 0)
-    assert "kept-2.safetensors is damaged" in caplog.text
-    assert names(trunk) == ["kept-1.safetensors", "kept-2.damaged"]
+    assert "final-2.safetensors is damaged" in caplog.text
+    assert names(trunk) == ["final-1.safetensors", "final-2.damaged"]
 
 
 @settings(max_examples=200, deadline=None)
@@ -138,7 +139,7 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_taken(
 def test_no_flipped_bit_goes_unnoticed(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    file = tmp_path_factory.mktemp("flip") / "kept-1.safetensors"
+    file = tmp_path_factory.mktemp("flip") / "final-1.safetensors"
     checkpoint.write(file, TREE, "a" * 64)
     content = bytearray(file.read_bytes())
     where = data.draw(st.integers(0, len(content) * 8 - 1))
@@ -152,44 +153,44 @@ def test_no_flipped_bit_goes_unnoticed(
 
 
 def test_a_state_of_another_recipe_is_not_used(trunk: Trunk, tmp_path: Path) -> None:
-    checkpoint.write(trunk.folder / "kept-2.safetensors", TREE, "b" * 64)
+    checkpoint.write(trunk.folder / "final-2.safetensors", TREE, "b" * 64)
     assert trunk.load(last=2) is None
-    assert names(trunk) == ["kept-2.damaged"]
+    assert names(trunk) == ["final-2.damaged"]
 
 
 def test_a_state_of_a_newer_format_is_left_alone(
     trunk: Trunk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(checkpoint, "FORMAT", 2)
-    trunk.save(Position(2, 0), TREE, kept=True)
+    trunk.save(Position(2, 0), TREE, final=True)
     monkeypatch.undo()
     assert trunk.load(last=2) is None
-    assert names(trunk) == ["kept-2.safetensors"]
+    assert names(trunk) == ["final-2.safetensors"]
     assert "has format 2, this program writes 1" in caplog.text
 
 
 def test_a_pickle_is_refused_unread(trunk: Trunk) -> None:
-    torch.save(TREE, trunk.folder / "kept-2.safetensors")
+    torch.save(TREE, trunk.folder / "final-2.safetensors")
     assert trunk.load(last=2) is None
 
 
 def test_a_header_that_claims_a_huge_size_is_refused(trunk: Trunk) -> None:
-    (trunk.folder / "kept-2.safetensors").write_bytes(struct.pack("<Q", 2**62) + b"{}")
+    (trunk.folder / "final-2.safetensors").write_bytes(struct.pack("<Q", 2**62) + b"{}")
     assert trunk.load(last=2) is None
 
 
 def test_a_failed_write_leaves_what_was_there(
     trunk: Trunk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trunk.save(Position(1, 0), TREE, kept=True)
+    trunk.save(Position(1, 0), TREE, final=True)
 
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device: .*kept-1"):
-        trunk.save(Position(1, 0), {}, kept=True)
+    with pytest.raises(OSError, match=r"No space left on device: .*final-1"):
+        trunk.save(Position(1, 0), {}, final=True)
     found = trunk.load(last=1)
     assert found is not None
     assert same(found[1], TREE)
-    assert names(trunk) == ["kept-1.safetensors"]
+    assert names(trunk) == ["final-1.safetensors"]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from conftest import train
 
-from factorial import claims
-from factorial.claims import MEASURES, Claim
+from factorial.commands import claims
+from factorial.commands.claims import MEASURES, Claim
 
 CLAIM = Claim("article", "test accuracy", "mlp adam", 0.977, 0.975, 0.979, 3)
 
@@ -46,7 +46,7 @@ def test_a_claim_holds_within_its_interval_over_as_many_runs(here: Claim, holds:
 @pytest.mark.slow
 @pytest.mark.mnist
 def test_the_articles_claims_hold_on_mnist(tmp_path: Path) -> None:
-    done = train(tmp_path, "only=article", script="claims.py", timeout=400)
+    done = train(tmp_path, "only=article", command="claims", timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line for line in done.stdout.splitlines() if "to the digit" in line or "within" in line]
     assert len(rows) == 4
@@ -54,6 +54,6 @@ def test_the_articles_claims_hold_on_mnist(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_an_unknown_sweep_is_one_line(tmp_path: Path) -> None:
-    done = train(tmp_path, "only=nothing", script="claims.py")
+    done = train(tmp_path, "only=nothing", command="claims")
     assert done.returncode == 1
     assert done.stderr.startswith("error: only=nothing: allowed is one of article, factors")

@@ -10,30 +10,32 @@ import recorded
 from conftest import ROOT
 from recorded import opened, planted, product, single, sweep
 
-from factorial import compare, findings, selection, store
-from factorial.compare import Comparison
-from factorial.config import BadInput, Tracking
-from factorial.selection import Asked
-from factorial.store import Store
+from factorial.comparison import findings, table
+from factorial.comparison.table import Comparison
+from factorial.record import selection
+from factorial.record.selection import Asked
+from factorial.record.store import Store, connect, look_into
+from factorial.settings.messages import BadInput
+from factorial.settings.schema import Tracking
 
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
 
 
 def look(folder: Path) -> Store:
-    store.connect.cache_clear()
-    return store.look_into(Tracking("local", None, "", None, None), str(folder))
+    connect.cache_clear()
+    return look_into(Tracking("local", None, "", None, None), str(folder))
 
 
 def load(folder: Path, **asked: str) -> Comparison:
-    where = look(folder)
+    store = look(folder)
     words = {"sweep": None, "experiment": None, "filter": None} | asked
-    return compare.load(where, selection.select(where, Asked(**words)))
+    return table.load(store, selection.select(store, Asked(**words)))
 
 
 def test_the_newest_sweep_is_the_default_and_others_go_by_how_they_begin(tmp_path: Path) -> None:
-    where = opened(tmp_path)
-    sweep(where, planted(SQUARE))
-    second = sweep(where, planted(product(model=["linear", "mlp"], seed=[0, 1])))
+    store = opened(tmp_path)
+    sweep(store, planted(SQUARE))
+    second = sweep(store, planted(product(model=["linear", "mlp"], seed=[0, 1])))
     first = selection.select(look(tmp_path), Asked(None, "planted", None))
     assert len(first.runs) == 12 + 4
     newest = load(tmp_path)
@@ -65,9 +67,9 @@ def test_what_varies_is_a_column_and_the_rest_is_said_once(tmp_path: Path) -> No
 def test_a_setting_that_follows_from_its_group_is_no_factor(tmp_path: Path) -> None:
     rates = {"sgd": 0.1, "adam": 0.001}
     runs = [{**run, "optimizer.lr": rates[run["optimizer"]]} for run in planted(SQUARE)]
-    where = opened(tmp_path)
+    store = opened(tmp_path)
     for run in runs:
-        single(where, run, {})
+        single(store, run, {})
     assert load(tmp_path, experiment="planted").settings == ["model", "optimizer"]
 
 
@@ -92,31 +94,31 @@ def test_long_numbers_keep_all_their_digits(tmp_path: Path) -> None:
      ("[256, 128]", "[256,128]"), ("007", "007"), ("nan", "nan")],
 )  # fmt: skip
 def test_a_level_has_one_spelling(level: str, spelling: str) -> None:
-    assert compare.spelled(level) == spelling
+    assert table.spelled(level) == spelling
 
 
 def test_a_sweep_none_of_whose_runs_is_left_is_one_line(tmp_path: Path) -> None:
-    where = opened(tmp_path)
-    sweep(where, planted(SQUARE))
+    store = opened(tmp_path)
+    sweep(store, planted(SQUARE))
     for run in load(tmp_path).runs["id"]:
-        where.client.delete_run(run)
+        store.client.delete_run(run)
     with pytest.raises(BadInput, match="none of its runs is on record"):
         load(tmp_path)
 
 
 def test_a_copy_of_a_result_counts_once(tmp_path: Path) -> None:
-    where = opened(tmp_path)
+    store = opened(tmp_path)
     settings = {"model": "mlp", "seed": 0, "accuracy": 0.9}
-    trained = single(where, settings, {})
-    single(where, settings, {"cached": trained.id})
+    trained = single(store, settings, {})
+    single(store, settings, {"cached": trained.id})
     found = load(tmp_path, experiment="planted")
     assert found.runs["id"].tolist() == [trained.id]
 
 
 def test_older_code_is_no_second_seed(tmp_path: Path) -> None:
-    where = opened(tmp_path)
+    store = opened(tmp_path)
     for version in "12":
-        single(where, {"model": "mlp", "seed": 0, "accuracy": 0.9}, {"recipe": version})
+        single(store, {"model": "mlp", "seed": 0, "accuracy": 0.9}, {"recipe": version})
     found = load(tmp_path, experiment="planted")
     assert (len(found.runs), found.superseded) == (1, 1)
     assert any("older runs" in note for note in findings.find(found).notes)
@@ -132,8 +134,8 @@ def test_curves_of_all_runs_are_those_that_were_recorded(tmp_path: Path) -> None
 
 def test_curves_come_in_few_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep(opened(tmp_path), planted(product(seed=range(30))))
-    where = look(tmp_path)
-    backend = where.client._tracking_client.store
+    store = look(tmp_path)
+    backend = store.client._tracking_client.store
     asked: list[str] = []
     bulk = backend.get_metric_history_bulk
 
@@ -142,8 +144,8 @@ def test_curves_come_in_few_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return list(bulk(runs, name, most))
 
     monkeypatch.setattr(backend, "get_metric_history_bulk", counted)
-    monkeypatch.setattr(where.client, "get_metric_history", None)  # run by run: not to be called
-    found = compare.load(where, selection.select(where, Asked(None, None, None)))
+    monkeypatch.setattr(store.client, "get_metric_history", None)  # run by run: not to be called
+    found = table.load(store, selection.select(store, Asked(None, None, None)))
     assert len(asked) == len(set(asked)) == 6
     assert len(found.curves) == 30 * 5
 
@@ -151,7 +153,7 @@ def test_curves_come_in_few_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_more_points_than_one_answer_holds_are_all_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "POINTS_AT_ONCE", 7)
+    monkeypatch.setattr("factorial.record.store.POINTS_AT_ONCE", 7)
     sweep(opened(tmp_path), planted(product(epochs=[9, 2], seed=[0, 1])))
     assert sorted(load(tmp_path).curves.groupby("id").size()) == [2, 2, 9, 9]
 
@@ -177,10 +179,10 @@ def test_a_result_that_is_not_finite_is_none(tmp_path: Path, value: float) -> No
 
 
 def test_a_run_that_was_deleted_is_missed(tmp_path: Path) -> None:
-    where = opened(tmp_path)
-    sweep(where, planted(SQUARE))
+    store = opened(tmp_path)
+    sweep(store, planted(SQUARE))
     gone = load(tmp_path).runs.iloc[0]
-    where.client.delete_run(gone["id"])
+    store.client.delete_run(gone["id"])
     found = load(tmp_path)
     assert found.unrecorded == 1
     assert found.missing.to_dict("records") == [
@@ -189,17 +191,17 @@ def test_a_run_that_was_deleted_is_missed(tmp_path: Path) -> None:
 
 
 def test_a_deleted_sweep_is_unknown(tmp_path: Path) -> None:
-    where = opened(tmp_path)
-    parent = sweep(where, planted(SQUARE))
-    where.client.delete_run(parent.id)
+    store = opened(tmp_path)
+    parent = sweep(store, planted(SQUARE))
+    store.client.delete_run(parent.id)
     with pytest.raises(BadInput, match="no sweep is on record"):
         load(tmp_path)
 
 
 def test_without_a_validation_split_the_test_set_selects_and_that_is_said(tmp_path: Path) -> None:
-    where = opened(tmp_path)
-    run = single(where, {"model": "mlp", "seed": 0, "accuracy": 0.9}, {})
-    where.client.log_metric(run.id, "validation/accuracy", float("nan"), step=99)
+    store = opened(tmp_path)
+    run = single(store, {"model": "mlp", "seed": 0, "accuracy": 0.9}, {})
+    store.client.log_metric(run.id, "validation/accuracy", float("nan"), step=99)
     found = load(tmp_path, experiment="planted")
     assert found.selected_on == "test"
     assert any("selected on the test set" in note for note in findings.find(found).notes)
@@ -232,7 +234,10 @@ def test_a_sweep_without_any_result_is_one_line(tmp_path: Path) -> None:
 
 def command(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "compare.py", *words], cwd=ROOT, text=True, capture_output=True
+        [sys.executable, "-m", "factorial", "compare", *words],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
     )
 
 

@@ -6,11 +6,13 @@ import pytest
 from conftest import asked, configured
 from hydra.errors import HydraException
 
-from factorial import trainer
-from factorial.combination import Combination, Composer
-from factorial.config import CONF, BadInput, count_epochs, parse
-from factorial.environment import prepare
-from factorial.errors import readable
+from factorial.settings.combination import Combination, Composer
+from factorial.settings.messages import BadInput, readable
+from factorial.settings.places import CONF
+from factorial.settings.schema import parse
+from factorial.settings.words import count_epochs
+from factorial.training import trainer
+from factorial.training.environment import choose
 
 GROUPS = ("model", "optimizer", "schedule", "device", "epochs", "data", "tracking")
 OPTIONS = {group: sorted(file.stem for file in (CONF / group).glob("*.yaml")) for group in GROUPS}
@@ -84,7 +86,7 @@ BAD = {
 @pytest.mark.parametrize("word", BAD)
 def test_bad_input_names_key_value_and_what_is_allowed(word: str) -> None:
     with pytest.raises((BadInput, HydraException)) as caught:
-        trainer.start(configured(count_epochs(word)), prepare(configured().device))
+        trainer.start(configured(count_epochs(word)), choose(configured(count_epochs(word)).device))
     message = readable(caught.value)
     assert message is not None
     assert BAD[word] in message

@@ -19,8 +19,8 @@ import torch
 import torchvision.datasets
 from conftest import CPU, configured, digits
 
-from factorial import data, files
-from factorial.config import BadInput
+from factorial.settings.messages import BadInput
+from factorial.training import data, downloads
 
 NAMES = ["train-images-idx3-ubyte", "train-labels-idx1-ubyte"]
 NAMES += ["t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"]
@@ -98,16 +98,16 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     for dataset in (torchvision.datasets.MNIST, torchvision.datasets.FashionMNIST):
         monkeypatch.setattr(dataset, "mirrors", [address])
         monkeypatch.setattr(dataset, "resources", resources)
-    monkeypatch.setattr(files, "MNIST", known)
+    monkeypatch.setattr(downloads, "MNIST", known)
     yield asked
     server.shutdown()
 
 
 def test_a_missing_data_set_is_downloaded_once(served: list[str], tmp_path: Path) -> None:
-    train, test = files.open_dataset("mnist", tmp_path)
+    train, test = downloads.open_dataset("mnist", tmp_path)
     assert (len(train), len(test)) == (50, 20)
     before = len(served)
-    files.open_dataset("mnist", tmp_path)
+    downloads.open_dataset("mnist", tmp_path)
     assert len(served) == before
     assert not list(tmp_path.glob(".incoming*"))
 
@@ -115,16 +115,16 @@ def test_a_missing_data_set_is_downloaded_once(served: list[str], tmp_path: Path
 def test_several_processes_may_start_at_once(served: list[str], tmp_path: Path) -> None:
     context = multiprocessing.get_context("fork")
     with context.Pool(4) as pool:
-        pool.starmap(files.require, [("mnist", tmp_path)] * 4)
+        pool.starmap(downloads.require, [("mnist", tmp_path)] * 4)
     # 4 x "does it answer", then each archive once (its redirects are looked up first)
     assert len(served) <= 4 + 2 * len(NAMES)
-    assert len(files.open_dataset("mnist", tmp_path)[0]) == 50
+    assert len(downloads.open_dataset("mnist", tmp_path)[0]) == 50
 
 
 def test_what_arrives_damaged_is_not_kept(served: list[str], tmp_path: Path) -> None:
     (tmp_path / "server" / f"{NAMES[0]}.gz").write_bytes(gzip.compress(b"something else"))
-    with pytest.raises(files.Missing, match=r"can't be downloaded .*corrupted"):
-        files.open_dataset("mnist", tmp_path)
+    with pytest.raises(downloads.Missing, match=r"can't be downloaded .*corrupted"):
+        downloads.open_dataset("mnist", tmp_path)
     assert not list((tmp_path / "MNIST" / "raw").iterdir())
 
 
@@ -134,8 +134,8 @@ def test_what_arrives_damaged_is_not_kept(served: list[str], tmp_path: Path) -> 
 def test_a_damaged_file_is_named(
     served: list[str], tmp_path: Path, name: str, file: str, damage: str
 ) -> None:
-    files.open_dataset(name, tmp_path)
-    path = tmp_path / files.CLASSES[name] / "raw" / file
+    downloads.open_dataset(name, tmp_path)
+    path = tmp_path / downloads.CLASSES[name] / "raw" / file
     content = bytearray(path.read_bytes())
     if damage == "truncated":
         del content[-3:]
@@ -143,31 +143,31 @@ def test_a_damaged_file_is_named(
         content[len(content) // 2] ^= 1
     path.write_bytes(content)
     with pytest.raises(BadInput, match=rf"{file} is damaged .* delete it and run again"):
-        files.open_dataset(name, tmp_path)
+        downloads.open_dataset(name, tmp_path)
 
 
 def test_a_file_that_nothing_vouches_for_is_not_used(served: list[str], tmp_path: Path) -> None:
-    files.open_dataset("fashion_mnist", tmp_path)
+    downloads.open_dataset("fashion_mnist", tmp_path)
     (tmp_path / "FashionMNIST" / "raw" / f"{NAMES[0]}.gz").unlink()
     with pytest.raises(BadInput, match=r"without it .* can't be checked"):
-        files.open_dataset("fashion_mnist", tmp_path)
+        downloads.open_dataset("fashion_mnist", tmp_path)
 
 
 def test_an_unchecked_cache_of_old_is_not_used(served: list[str], tmp_path: Path) -> None:
-    files.open_dataset("mnist", tmp_path)
+    downloads.open_dataset("mnist", tmp_path)
     (tmp_path / "MNIST" / "processed").mkdir()
     with pytest.raises(BadInput, match="an old torchvision's cache"):
-        files.open_dataset("mnist", tmp_path)
+        downloads.open_dataset("mnist", tmp_path)
 
 
 def test_missing_files_are_named_with_what_to_do(
     served: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files.open_dataset("mnist", tmp_path)
+    downloads.open_dataset("mnist", tmp_path)
     (tmp_path / "MNIST" / "raw" / NAMES[2]).unlink()
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
-    with pytest.raises(files.Missing) as caught:
-        files.open_dataset("mnist", tmp_path)
+    with pytest.raises(downloads.Missing) as caught:
+        downloads.open_dataset("mnist", tmp_path)
     assert f"(missing: {NAMES[2]})" in str(caught.value)
     assert "FACTORIAL_DATA" in str(caught.value)
 
@@ -180,8 +180,8 @@ def test_a_network_that_never_answers_takes_at_most_15_seconds(
     address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address, address])
     began = time.monotonic()
-    with pytest.raises(files.Missing):
-        files.open_dataset("mnist", tmp_path)
+    with pytest.raises(downloads.Missing):
+        downloads.open_dataset("mnist", tmp_path)
     assert time.monotonic() - began < 15
     silent.close()
 
@@ -196,13 +196,13 @@ def test_a_flipped_bit_of_mnist_itself_is_found(tmp_path: Path) -> None:
     content[-1] ^= 128
     path.write_bytes(content)
     with pytest.raises(BadInput, match=f"{NAMES[2]} is damaged"):
-        files.open_dataset("mnist", tmp_path)
+        downloads.open_dataset("mnist", tmp_path)
 
 
 @pytest.mark.mnist
 def test_mnist_has_the_published_sizes() -> None:
-    from factorial.combination import Combination
-    from factorial.config import parse
+    from factorial.settings.combination import Combination
+    from factorial.settings.schema import parse
 
     splits = data.load(parse(Combination.compose([]).composed).data, CPU)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
 
-from factorial import anova, effects
+from factorial.comparison import anova, intervals
 
 SIMULATIONS = 500
 
@@ -38,7 +38,7 @@ def groups_of(runs: pd.DataFrame) -> list[list[float]]:
 def test_the_interval_of_a_mean_is_students() -> None:
     values = [0.91, 0.93, 0.92, 0.95]
     expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    estimate = effects.mean(values)
+    estimate = intervals.mean(values)
     assert estimate.value == pytest.approx(np.mean(values))
     assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high))
 
@@ -46,18 +46,18 @@ def test_the_interval_of_a_mean_is_students() -> None:
 def test_the_interval_of_a_difference_is_welchs() -> None:
     left, right = [0.91, 0.93, 0.92], [0.95, 0.99, 0.94, 0.97]
     expected = stats.ttest_ind(right, left, equal_var=False).confidence_interval(0.95)
-    estimate = effects.contrast([left, right], [-1, 1])
+    estimate = intervals.contrast([left, right], [-1, 1])
     assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_one_value_has_no_interval() -> None:
-    estimate = effects.contrast([[0.9], [0.8, 0.81]], [1, -1])
+    estimate = intervals.contrast([[0.9], [0.8, 0.81]], [1, -1])
     assert estimate.value == pytest.approx(0.095)
     assert not estimate.has_interval
 
 
 def test_seeds_that_score_alike_leave_nothing_to_judge_their_spread_by() -> None:
-    estimate = effects.mean([0.5, 0.5, 0.5])
+    estimate = intervals.mean([0.5, 0.5, 0.5])
     assert (estimate.value, estimate.n) == (0.5, 3)
     assert not estimate.has_interval
 
@@ -67,13 +67,13 @@ def test_counts_of_few_images_are_a_tie_in_95_of_100_sweeps(images: int, spread:
     """Two seeds whose accuracies are often the same count: that is no certainty."""
     rng = np.random.default_rng(20)
     counts = np.round(rng.normal(0.95 * images, spread, size=(2000, 2, 2)))
-    ties = [not effects.better(list(sweep / images), images).any() for sweep in counts]
+    ties = [not intervals.better(list(sweep / images), images).any() for sweep in counts]
     assert np.mean(ties) >= 0.95
 
 
 def test_the_binomial_interval_is_wilsons() -> None:
     expected = stats.binomtest(9700, 10_000).proportion_ci(method="wilson")
-    assert effects.binomial(0.97, 10_000) == pytest.approx((expected.low, expected.high))
+    assert intervals.binomial(0.97, 10_000) == pytest.approx((expected.low, expected.high))
 
 
 def test_intervals_cover_what_was_planted_in_95_of_100_sweeps() -> None:
@@ -82,7 +82,7 @@ def test_intervals_cover_what_was_planted_in_95_of_100_sweeps() -> None:
     hits = np.zeros(5)
     for _ in range(SIMULATIONS):
         groups = groups_of(planted(rng, 0.05, 0.02, -0.01, 0.004, seeds=5))
-        found = [effects.mean(groups[0]), *effects.square(groups)]
+        found = [intervals.mean(groups[0]), *intervals.square(groups)]
         truth = [0.9, 0.05, 0.02, 0.06, -0.01]
         hits += [e.low <= t <= e.high for e, t in zip(found, truth, strict=True)]
     coverage = hits / SIMULATIONS
@@ -94,14 +94,14 @@ def test_intervals_cover_what_was_planted_in_95_of_100_sweeps() -> None:
 def test_equal_settings_are_a_tie_in_95_of_100_sweeps(seeds: int, settings: int) -> None:
     rng = np.random.default_rng(2)
     sweeps = rng.normal(0.97, 0.002, size=(SIMULATIONS, settings, seeds))
-    ties = [not effects.better(list(sweep), 6000).any() for sweep in sweeps]
+    ties = [not intervals.better(list(sweep), 6000).any() for sweep in sweeps]
     assert np.mean(ties) >= 0.95
 
 
 def test_unequal_settings_are_told_apart() -> None:
     rng = np.random.default_rng(3)
     groups = [rng.normal(center, 0.002, 5) for center in (0.90, 0.97, 0.971)]
-    found = effects.better(groups, 6000)
+    found = intervals.better(groups, 6000)
     assert found.tolist() == [[False] * 3, [True, False, False], [True, False, False]]
 
 
@@ -112,7 +112,7 @@ def test_no_pair_is_told_apart_that_games_and_howell_hold_for_equal() -> None:
         groups = [rng.normal(0.9 + 0.002 * k, 0.003, 4) for k in range(4)]
         names = np.repeat([0, 1, 2, 3], 4)
         howell = pairwise_tukeyhsd(np.concatenate(groups), names, use_var="unequal").reject
-        ours = effects.better(groups, None)
+        ours = intervals.better(groups, None)
         pairs = itertools.combinations(range(4), 2)
         for rejected, (i, j) in zip(howell, pairs, strict=True):
             assert rejected or not (ours[i, j] or ours[j, i])
@@ -123,20 +123,20 @@ def test_one_seed_each_leaves_the_binomial_error() -> None:
     for difference, apart in ((0.009, True), (0.005, False)):
         z = difference / math.sqrt(0.97 * 0.03 / 6000 + (0.97 - difference) * 0.03 / 6000)
         assert (z > 1.96) == apart
-        assert effects.better([[0.97], [0.97 - difference]], 6000)[0, 1] == apart
-    assert not effects.better([[0.97], [0.5]], None).any()
+        assert intervals.better([[0.97], [0.97 - difference]], 6000)[0, 1] == apart
+    assert not intervals.better([[0.97], [0.5]], None).any()
 
 
 def test_a_setting_of_one_seed_among_others_is_told_apart_from_none() -> None:
-    found = effects.better([[0.99], [0.90, 0.901, 0.902], [0.5, 0.501, 0.502]], 6000)
+    found = intervals.better([[0.99], [0.90, 0.901, 0.902], [0.5, 0.501, 0.502]], 6000)
     assert not found[0].any()
     assert not found[:, 0].any()
     assert found[1, 2]
 
 
 def test_the_front_is_what_nothing_beats() -> None:
-    assert effects.front([1, 2, 3, 2], [0.9, 0.95, 0.94, 0.95]) == [True, True, False, True]
-    assert effects.front([1, 1], [0.8, 0.9]) == [False, True]
+    assert intervals.front([1, 2, 3, 2], [0.9, 0.95, 0.94, 0.95]) == [True, True, False, True]
+    assert intervals.front([1, 1], [0.8, 0.9]) == [False, True]
 
 
 def test_planted_effects_are_recovered_within_their_intervals() -> None:
@@ -230,5 +230,5 @@ def test_one_seed_has_shares_but_no_intervals() -> None:
 def test_the_paired_bootstrap_sees_what_seeds_share() -> None:
     """A difference that every seed has exactly leaves no width, however much seeds differ."""
     seeds = np.random.default_rng(11).normal(0.9, 0.05, 6)
-    low, high = effects.paired(np.column_stack([seeds, seeds + 0.02]), [-1, 1])
+    low, high = intervals.paired(np.column_stack([seeds, seeds + 0.02]), [-1, 1])
     assert (low, high) == pytest.approx((0.02, 0.02))

@@ -13,10 +13,10 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from recorded import compared, planted, product
 
-from factorial import findings, report
-from factorial.figures import maps, misread, style
-from factorial.findings import Findings
-from factorial.predictions import Predictions
+from factorial.comparison import findings, report
+from factorial.comparison.figures import maps, misread, style
+from factorial.comparison.findings import Findings
+from factorial.record.predictions import Predictions
 
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adam", "adamw",
               "nadam", "radam"]  # fmt: skip

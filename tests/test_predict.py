@@ -18,8 +18,10 @@ import torch
 from conftest import ROOT, client, train
 from PIL import Image, ImageOps
 
-from factorial import data, images, predictions
-from factorial.config import BadInput
+from factorial.record import predictions
+from factorial.reuse import images
+from factorial.settings.messages import BadInput
+from factorial.training import data
 
 TEST = data.read("digits", None, 16)[1]
 
@@ -92,7 +94,7 @@ def test_a_blank_page_is_one_line(tmp_path: Path) -> None:
 
 
 def predict(folder: Path, *words: str) -> tuple[int, str, str]:
-    done = train(folder, *words, script="predict.py")
+    done = train(folder, *words, command="predict")
     return done.returncode or 0, done.stdout, done.stderr
 
 
@@ -155,7 +157,7 @@ def test_damaged_weights_are_one_line(made: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_winner_is_registered_and_served_by_mlflow(made: Path) -> None:
-    done = train(made, "name=digits", script="register.py")
+    done = train(made, "name=digits", command="register")
     assert done.returncode == 0, done.stderr
     (version,) = client(made).search_model_versions("name = 'digits'")
     runs = [run for run in client(made).search_runs(["1"]) if "recipe" in run.data.tags]

@@ -8,8 +8,9 @@ from conftest import configured, digits
 from safetensors.numpy import save
 from sklearn.metrics import confusion_matrix, log_loss
 
-from factorial import predictions, trainer
-from factorial.predictions import Predictions
+from factorial.record import predictions
+from factorial.record.predictions import Predictions
+from factorial.training import trainer
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import recorded, train
 
-from factorial import provenance
+from factorial.record import provenance
 
 
 def git(folder: Path, *words: str) -> str:
@@ -27,7 +27,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (folder / ".gitignore").write_text("ignored\n")
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "first"]):
         git(folder, *words)
-    monkeypatch.setattr(provenance, "ROOT", folder)
+    monkeypatch.setattr(provenance, "CHECKOUT", folder)
     for function in (provenance.git, provenance.patch):
         function.cache_clear()
         monkeypatch.setattr(provenance, function.__name__, function.__wrapped__)

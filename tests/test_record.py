@@ -13,9 +13,10 @@ from conftest import client, recorded, train
 from mlflow.entities import Run
 from safetensors.torch import load_file
 
-from factorial import record
-from factorial.config import BadInput, Tracking
-from factorial.store import open_store
+from factorial.record import writing
+from factorial.record.store import open_store
+from factorial.settings.messages import BadInput
+from factorial.settings.schema import Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -134,8 +135,8 @@ def test_parallel_first_starts_share_one_new_database(tmp_path: Path) -> None:
 
 
 def opened_elsewhere(folder: str) -> None:
-    where = open_store(LOCAL, folder)
-    with record.recording(record.new(where, "one", {})):
+    store = open_store(LOCAL, folder)
+    with writing.recording(writing.new(store, "one", {})):
         pass
 
 
@@ -149,8 +150,8 @@ def test_logging_is_unharmed_by_mlflow(tmp_path: Path) -> None:
 
 
 def test_a_failed_run_says_why(tmp_path: Path) -> None:
-    where = open_store(LOCAL, str(tmp_path))
-    with pytest.raises(ZeroDivisionError), record.recording(record.new(where, "one", {})) as run:
+    store = open_store(LOCAL, str(tmp_path))
+    with pytest.raises(ZeroDivisionError), writing.recording(writing.new(store, "one", {})) as run:
         raise ZeroDivisionError("one over none")
     (entry,) = recorded(tmp_path)
     assert entry.info.status == "FAILED"
@@ -160,8 +161,8 @@ def test_a_failed_run_says_why(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_is_killed_not_finished(tmp_path: Path) -> None:
-    where = open_store(LOCAL, str(tmp_path))
-    with pytest.raises(KeyboardInterrupt), record.recording(record.new(where, "one", {})):
+    store = open_store(LOCAL, str(tmp_path))
+    with pytest.raises(KeyboardInterrupt), writing.recording(writing.new(store, "one", {})):
         raise KeyboardInterrupt
     assert recorded(tmp_path)[0].info.status == "KILLED"
 

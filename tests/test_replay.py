@@ -14,14 +14,14 @@ import pytest
 import yaml
 from conftest import ROOT, Started, recorded, start, train
 
-from factorial import verdict
-from factorial.verdict import CLOSE, DIFFERENT, IDENTICAL, Difference
+from factorial.reuse import verdict
+from factorial.reuse.verdict import CLOSE, DIFFERENT, IDENTICAL, Difference
 
 RUN = ["data=digits", "model=mlp", "optimizer=adam"]
 
 
 def replay(folder: Path, *words: str) -> Started:
-    return train(folder, *words, script="replay.py")
+    return train(folder, *words, command="replay")
 
 
 def results(folder: Path) -> list[Any]:

@@ -14,10 +14,11 @@ from playwright.sync_api import Browser, Error, sync_playwright
 from recorded import compared, opened, planted, product, sweep
 from test_compare import look
 
-from factorial import findings, report, selection, wording
-from factorial.effects import Estimate
-from factorial.findings import Findings
-from factorial.selection import Asked
+from factorial.comparison import findings, report, wording
+from factorial.comparison.findings import Findings
+from factorial.comparison.intervals import Estimate
+from factorial.record import selection
+from factorial.record.selection import Asked
 
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
 SVG = "{http://www.w3.org/2000/svg}"
@@ -258,10 +259,10 @@ def test_a_sweep_that_failed_whole_ends_without_a_report_and_says_why(tmp_path: 
 def test_a_parent_deleted_meanwhile_costs_the_attachment_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    where = opened(tmp_path)
-    parent = sweep(where, planted(SQUARE))
+    store = opened(tmp_path)
+    parent = sweep(store, planted(SQUARE))
     chosen = selection.select(look(tmp_path), Asked(None, None, None))
-    where.client.delete_run(parent.id)
+    store.client.delete_run(parent.id)
     report.publish(look(tmp_path), chosen)
     assert (tmp_path / "report" / chosen.slug / "index.html").is_file()
 

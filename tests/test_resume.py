@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import children, client, recorded, start, train
 
-from factorial.cleaning import clean
-from factorial.config import Tracking
-from factorial.store import open_store
+from factorial.commands.clean import clean
+from factorial.record.store import open_store
+from factorial.settings.schema import Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -157,7 +157,7 @@ def test_a_full_disk_at_a_checkpoint_is_a_clear_error_and_mended_by_room(tmp_pat
     train(tmp_path, "data=digits", "epochs=1")  # so that the database is there
     done = train(tmp_path, *words, limit=3_000_000)
     assert done.returncode == 1
-    assert re.fullmatch(r"error: .*File too large.*kept-2\.safetensors.*\n", done.stderr)
+    assert re.fullmatch(r"error: .*File too large.*final-2\.safetensors.*\n", done.stderr)
     failed = recorded(tmp_path)[-1]
     assert failed.info.status == "FAILED"
     assert "File too large" in failed.data.tags["failure"]
@@ -192,14 +192,14 @@ def test_cleaning_removes_only_what_no_recorded_run_needs(tmp_path: Path) -> Non
     for run in children(tmp_path):
         if run.data.tags["trunk"] == gone.data.tags["trunk"]:
             client(tmp_path).delete_run(run.info.run_id)
-    where = open_store(Tracking("local", None, "Default", None, None), str(tmp_path))
+    store = open_store(Tracking("local", None, "Default", None, None), str(tmp_path))
     before = set(tmp_path.rglob("*"))
-    clean(where, delete=False)
+    clean(store, delete=False)
     assert before <= set(tmp_path.rglob("*"))
-    clean(where, delete=True)
+    clean(store, delete=True)
     (trunk,) = (tmp_path / "checkpoints").iterdir()
     assert trunk.name != gone.data.tags["trunk"]
-    assert [file.name for file in trunk.rglob("*.safetensors")] == ["kept-4.safetensors"]
+    assert [file.name for file in trunk.rglob("*.safetensors")] == ["final-4.safetensors"]
     kept = {path.name for path in (tmp_path / "runs").iterdir()}
     assert kept == {run.info.run_id for run in recorded(tmp_path)}
     done = train(

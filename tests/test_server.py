@@ -54,7 +54,10 @@ def swept(server: str, tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_a_report_is_made_from_the_server_alone(swept: str, tmp_path: Path) -> None:
     words = ["tracking=server", f"tracking.uri={swept}", f"outputs={tmp_path}"]
     done = subprocess.run(
-        [sys.executable, "compare.py", *words], cwd=ROOT, text=True, capture_output=True
+        [sys.executable, "-m", "factorial", "compare", *words],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
     )
     assert done.returncode == 0, done.stderr
     (made,) = (tmp_path / "report").iterdir()
@@ -65,6 +68,6 @@ def test_a_run_on_the_server_replays_identically_in_another_folder(
     swept: str, tmp_path: Path
 ) -> None:
     words = ["tracking=server", f"tracking.uri={swept}"]
-    done = train(tmp_path, *words, script="replay.py")
+    done = train(tmp_path, *words, command="replay")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verdict: identical" in done.stdout

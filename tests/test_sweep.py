@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import children, parents, train
 
-from factorial.config import BadInput
-from factorial.grid import combinations
+from factorial.runs.grid import combinations
+from factorial.settings.messages import BadInput
 
 
 def test_a_grid_is_the_product_of_all_levels() -> None:

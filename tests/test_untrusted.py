@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CPU, asked, configured, recorded, train
+from conftest import CPU, asked, configured, put, recorded, train
 from test_compare import look
 
-from factorial import arguments, evidence, store, trainer, untrusted
-from factorial.config import BadInput
+from factorial.record import untrusted
+from factorial.record.store import artifact
+from factorial.reuse import evidence
+from factorial.settings import words
+from factorial.settings.messages import BadInput
+from factorial.training import trainer
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,7 @@ def poison(folder: Path, key: str, value: Any) -> None:
 
 
 def refused(folder: Path, *words: str) -> str:
-    done = train(folder, *words, script="replay.py")
+    done = train(folder, *words, command="replay")
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1, done.stderr
     assert done.stderr.startswith("error: ")
@@ -100,31 +104,30 @@ def test_a_module_that_is_not_allowed_is_not_even_imported(
     package.mkdir()
     (package / "hostile.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')")
     poison(copy, "model._target_", "hostile.Model")
-    done = train(copy, script="replay.py", env={"PYTHONPATH": str(package)})
+    done = train(copy, command="replay", env={"PYTHONPATH": str(package)})
     assert "model._target_=hostile.Model: allowed are" in done.stderr
     assert "allow=[hostile.Model]" in done.stderr
     assert not (tmp_path / "mark").exists()
 
 
 def test_what_the_user_names_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    (tmp_path / "mine.py").write_text("from factorial.models import Linear as Mine")
+    (tmp_path / "mine.py").write_text("from factorial.training.models import Linear as Mine")
     monkeypatch.syspath_prepend(tmp_path)
     config = configured("model=linear")
     config.model["_target_"] = "mine.Mine"
     with pytest.raises(BadInput, match="allowed are"):
         trainer.start(config, CPU)
     assert "mine" not in sys.modules
-    config.allow = ["mine"]
-    trainer.start(config, CPU)
+    trainer.start(put(config, "allow", ["mine"]), CPU)
     typed = asked("model=linear", "model._target_=mine.Mine")
-    trainer.start(typed.config, CPU)
+    trainer.start(typed.parse(), CPU)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["outputs", "data.root", "tracking.uri"])
 def test_paths_in_a_record_lead_nowhere(copy: Path, tmp_path: Path, key: str) -> None:
     poison(copy, key, f"../../{tmp_path}/elsewhere")
-    done = train(copy, script="replay.py")
+    done = train(copy, command="replay")
     assert "verdict: identical" in done.stdout, done.stderr
     assert not list(tmp_path.rglob("elsewhere*"))
 
@@ -138,7 +141,7 @@ def test_a_database_from_elsewhere_has_no_say_in_where_files_go(
     with sqlite3.connect(copy / "mlflow.db") as database:
         database.execute(f"update experiments set artifact_location = '{tmp_path}/elsewhere'")
         database.execute(f"update runs set artifact_uri = '{tmp_path}/elsewhere'")
-    assert "verdict: identical" in train(copy, script="replay.py").stdout
+    assert "verdict: identical" in train(copy, command="replay").stdout
     assert train(copy, "data=digits", "model=linear", "epochs=1", "seed=5").returncode == 0
     assert sorted(made.rglob("*")) == before
     assert not (tmp_path / "elsewhere").exists()
@@ -148,7 +151,7 @@ def test_a_database_from_elsewhere_has_no_say_in_where_files_go(
 def test_an_id_in_a_record_is_no_path(made: Path) -> None:
     for run in ("../../../etc", "..", "a/b", ""):
         with pytest.raises(BadInput, match="allowed is a run's id"):
-            store.artifact(look(made), run, "config.yaml")
+            artifact(look(made), run, "config.yaml")
 
 
 @pytest.mark.slow
@@ -204,11 +207,11 @@ def test_metrics_of_another_form_are_refused(made: Path, epochs: Any) -> None:
 @pytest.mark.parametrize("word", ["trust=no", "trust=0", "worktree=yes"])
 def test_a_switch_is_true_or_false(word: str) -> None:
     with pytest.raises(BadInput, match="allowed is true or false"):
-        arguments.read("replay", [word])
+        words.read("replay", [word])
 
 
 def test_a_switch_may_be_spelled_in_any_case() -> None:
-    assert arguments.read("replay", ["trust=False"])["trust"] is False
+    assert words.read("replay", ["trust=False"])["trust"] is False
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 """Controlled comparisons of image classifiers.
 
-Imports point one way: config, environment, data, models, trainer, record, run, sweep, cli.
+A room is a stage of the data's way, and imports go down this list only: cli, commands, reuse, runs,
+comparison, record, training, settings, results and console.
 """

@@ -1,75 +1,75 @@
-"""What was typed: translated for Hydra, answered in readable lines, ended with an exit code."""
+"""Commands by their names: found, run, and ended with one readable line and an exit code."""
 
-import atexit
+import ast
+import gc
 import importlib
 import logging
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig
+from factorial import compat
+from factorial.settings.messages import report
+from factorial.settings.words import HELP
 
-from factorial.combination import Combination
-from factorial.config import count_epochs, parse
-from factorial.errors import readable
+COMMANDS = Path(__file__).parent / "commands"
 
 
-def main(task: Callable[[], object]) -> NoReturn:
-    """Run a Hydra application; what a user can mend ends in one message, our bugs in a trace."""
-    # argparse takes no overrides on both sides of an option, so -m goes first
-    typed = sorted(
-        map(count_epochs, sys.argv[1:]), key=lambda word: word not in ("-m", "--multirun")
+def main() -> NoReturn:
+    """`factorial COMMAND ...`."""
+    command, *words = sys.argv[1:] or ["--help"]
+    if command in HELP:
+        print(overview())
+        sys.exit(0)
+    if command not in names():
+        sys.exit(f"error: {command} is not a command: allowed are {', '.join(names())}")
+    run(command, words)
+
+
+def names() -> list[str]:
+    """The commands, each a module of its name."""
+    return sorted(file.stem for file in COMMANDS.glob("[a-z]*.py"))
+
+
+def overview() -> str:
+    """Every command with the first line of its module."""
+    lines = [f"  {name:10}{summary(COMMANDS / f'{name}.py')}" for name in names()]
+    return "\n".join(
+        ["factorial COMMAND [KEY=VALUE ...]", "", *lines, "", "factorial COMMAND --help says more"]
     )
-    sys.argv[1:] = typed
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come here instead of being printed there
-    answer(task)
 
 
-def command(module: str, typed: Sequence[str]) -> NoReturn:
-    """Run `main` of one of the package's modules: a command beside train.py."""
-    answer(lambda: importlib.import_module(f"factorial.{module}").main(typed))
+def summary(file: Path) -> str:
+    """Read, not imported: most commands take seconds to import."""
+    docstring = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8"))) or ""
+    return docstring.partition("\n")[0]
 
 
-def answer(task: Callable[[], object]) -> NoReturn:
-    """Bring a task to its end, and the process with it."""
-    code: object = 0
+def run(command: str, words: Sequence[str]) -> NoReturn:
+    """Bring a command to its end, and the process with it."""
+    gc.set_threshold(100_000, 20, 100)  # imports make a million objects that stay: not searched
+
+    def task() -> object:
+        return importlib.import_module(f"factorial.commands.{command}").main(words)
+
+    leave(code_of(task))
+
+
+def code_of(task: Callable[[], object]) -> object:
+    """The exit code of a task; what a user can mend is said in one line, our bugs in a trace."""
     try:
         task()
     except SystemExit as end:
-        code = end.code
+        return end.code
     except KeyboardInterrupt:
         print("stopped: the same command goes on from here", file=sys.stderr)
-        code = 130
+        return 130
     except Exception as error:
-        code = report(error)
-    leave(code)
-
-
-def train(composed: DictConfig) -> object:
-    """One job of train.py: within a sweep its outcome, alone its end on the screen."""
-    asked = Combination.of(composed, HydraConfig.get())
-    try:
-        if HydraConfig.get().mode == RunMode.MULTIRUN:
-            from factorial import sweep
-
-            return sweep.attempt(asked)
-        parse(composed)  # before the imports: an answer to bad input need not wait for torch
-        from factorial import run
-
-        return run.alone(asked)
-    except Exception as error:  # Hydra would print words of its own around it
-        raise SystemExit(report(error)) from error
-
-
-def report(error: Exception) -> int:
-    """Say what went wrong; the exit code."""
-    print(readable(error) or "".join(traceback.format_exception(error)), file=sys.stderr)
-    return 1
+        return report(error)
+    return 0
 
 
 def leave(code: object) -> NoReturn:
@@ -77,9 +77,10 @@ def leave(code: object) -> NoReturn:
 
     Not where threads are left: a launcher's pool of workers has to be shut down in order.
     """
-    if threading.active_count() > 1:
-        sys.exit(code)  # type: ignore[arg-type]
-    atexit._run_exitfuncs()
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    if threading.active_count() > 1 or not compat.run_exit_functions():
+        sys.exit(code if isinstance(code, int | None) else 1)
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

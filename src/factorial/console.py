@@ -1,9 +1,9 @@
 """What a user sees: a live line per epoch, the end of a run, the table of a sweep."""
 
 import contextlib
-import functools
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,10 +13,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from factorial.outcome import Epoch, Outcome
+from factorial.results import Epoch, Outcome
 
 NUMBERS = ("validation", "test", "seconds")
 WIDE = 200  # columns where no terminal sets a width
+SAID: set[str] = set()  # what was said to this process's user already, of what is said once
 
 
 def console() -> Console:
@@ -80,23 +81,31 @@ def say(*lines: str) -> None:
         console().print(line, soft_wrap=True, markup=False)
 
 
-@functools.cache  # once for all runs of a sweep
 def warn(*lines: str) -> None:
-    for line in lines:
-        Console(stderr=True, highlight=False).print(
-            f"WARNING: {line}", style="bold red", soft_wrap=True, markup=False
-        )
+    """In red, and once: what holds for all runs of a sweep is said for the first."""
+    once([f"WARNING: {line}" for line in lines], "bold red")
+
+
+def note(line: str) -> None:
+    """What a user may want to know, once."""
+    once([f"note: {line}"], "yellow")
+
+
+def once(lines: Sequence[str], style: str, said: set[str] = SAID) -> None:
+    for line in (line for line in lines if line not in said):
+        Console(stderr=True, highlight=False).print(line, style=style, soft_wrap=True, markup=False)
+    said.update(lines)
 
 
 def show_end(outcome: Outcome, recipe: str, data: str, page: str) -> None:
     held_out = "" if outcome.validation is None else f"   (validation {outcome.validation:.4f})"
     assert outcome.folder is not None
     if outcome.origin == "cached":
-        say(f"answered by run {outcome.run}, recorded earlier; fresh=true trains again")
+        say(f"answered by run {outcome.run_id}, recorded earlier; fresh=true trains again")
     say(
         f"test accuracy  {outcome.test:.4f} on {data}{held_out}",
         f"recipe         {recipe[:8]}",
-        f"run            {outcome.run}",
+        f"run            {outcome.run_id}",
         f"folder         {relative(outcome.folder)}",
         *([f"compare        {page}"] if page else []),
     )
@@ -104,10 +113,31 @@ def show_end(outcome: Outcome, recipe: str, data: str, page: str) -> None:
 
 def show_outcome(outcome: Outcome) -> None:
     """One run of a sweep in one line."""
+    say(outcome_line(outcome))
+
+
+def outcome_line(outcome: Outcome) -> str:
     if outcome.status == "FINISHED":
-        say(f"{outcome.origin:9} {outcome.name}  {accuracies(outcome)}  {outcome.seconds:.1f} s")
-    else:
-        say(f"FAILED    {outcome.name}  {outcome.reason}")
+        seconds = f"{outcome.seconds:.1f} s"
+        return f"{outcome.origin:9} {outcome.name}  {accuracies(outcome)}  {seconds}"
+    return f"{outcome.status:9} {outcome.name}  {outcome.reason}"
+
+
+class Tally:
+    """How far a sweep is: k of n in front of each outcome, behind it the time that is left."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done = total, 0
+        self.trained, self.began = 0, time.monotonic()
+
+    def show(self, outcome: Outcome) -> Outcome:
+        self.done += 1
+        self.trained += outcome.origin != "cached"
+        each = (time.monotonic() - self.began) / max(self.trained, 1)
+        rest = self.total - self.done
+        left = f"  (about {each * rest:.0f} s left)" if self.trained and rest else ""
+        say(f"{self.done:{len(str(self.total))}}/{self.total}  {outcome_line(outcome)}{left}")
+        return outcome
 
 
 def accuracies(outcome: Outcome) -> str:

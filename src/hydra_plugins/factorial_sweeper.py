@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.sweeper import Sweeper
@@ -27,9 +26,9 @@ class FactorialSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from factorial.combination import Combination, Composer
-        from factorial.grid import combinations
-        from factorial.sweep import run_sweep
+        from factorial.runs.grid import combinations
+        from factorial.runs.sweep import run_sweep
+        from factorial.settings.combination import Combination, Composer
 
         assert self.config is not None and self.hydra_context is not None
         base, loader = self.config, self.hydra_context.config_loader
@@ -42,6 +41,6 @@ class FactorialSweeper(Sweeper):
             return self.launcher.launch(jobs, initial_job_idx=0)
 
         grid = combinations(arguments, self.params, self.systems, loader)
-        in_process = isinstance(self.launcher, BasicLauncher)
+        in_process = base.hydra.runtime.choices["hydra/launcher"] == "basic"
         compose_all = Composer(compose)
         return run_sweep(base, arguments, grid, compose_all, None if in_process else launch)

@@ -1,0 +1,78 @@
+"""Train one image classifier, or a sweep of them with -m; the same as python train.py."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from factorial import console
+from factorial.settings.combination import Combination
+from factorial.settings.help import text
+from factorial.settings.messages import BadInput, report
+from factorial.settings.places import CONF
+from factorial.settings.words import HELP, translated
+from factorial.training import sizes
+
+
+def main(typed: Sequence[str]) -> None:
+    """A Hydra application: raises Hydra's errors, BadInput, and SystemExit where a run failed."""
+    if set(typed) & set(HELP):
+        print(text([word for word in typed if word not in HELP]))
+        return
+    # argparse takes no overrides on both sides of an option, so -m goes first
+    words = sorted(map(translated, typed), key=lambda word: word not in ("-m", "--multirun"))
+    sys.argv[1:] = words
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come here instead of being printed there
+    compose_and_run()
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")
+def compose_and_run(composed: DictConfig) -> object:
+    """One job: within a sweep its outcome, alone its end on the screen."""
+    try:
+        return job(Combination.of(composed, HydraConfig.get()))
+    except Exception as error:  # Hydra would print words of its own around it
+        raise SystemExit(report(error)) from error
+
+
+def job(combination: Combination) -> object:
+    """What follows takes seconds to import, so what is wrong and what is to come are said first."""
+    settings = HydraConfig.get()
+    sweeper = settings.runtime.choices["hydra/sweeper"]
+    if settings.mode == RunMode.MULTIRUN:
+        if sweeper != "factorial":
+            raise BadInput(f"hydra/sweeper={sweeper}: allowed is factorial, which knows all runs")
+        from factorial.runs.sweep import run_in_worker
+
+        return run_in_worker(combination)
+    refuse_sweeps(combination)
+    config = combination.parse()
+    sizes.check(config)
+    if not config.plan:
+        console.say(f"{combination.name(config)}: {combination.option('data')}")
+    from factorial.runs.run import run_alone
+
+    return run_alone(combination)
+
+
+def refuse_sweeps(combination: Combination) -> None:
+    """Raises BadInput for a preset that is a sweep, where none was asked for.
+
+    One run of it would be of the defaults, whatever the preset says.
+    """
+    sweeper = HydraConfig.get().sweeper
+    said = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
+    said |= {"epochs"} & {key.partition(".")[0] for key in said}
+    swept = [*sweeper.get("params", {})]
+    swept += [word.partition("=")[0] for system in sweeper.get("systems", ()) for word in system]
+    missing = [key for key in dict.fromkeys(swept) if key not in said]
+    if missing:
+        preset = combination.choices.get("experiment")
+        raise BadInput(
+            f"experiment={preset}: it is a sweep of {', '.join(missing)}: add -m, or give each one "
+            f"value"
+        )

@@ -1,0 +1,1 @@
+"""From recorded runs to what they say: table, intervals, findings, words, figures, the report."""

@@ -1,0 +1,58 @@
+"""What the winner gets wrong: which class for which, and the images that it misread worst."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from factorial.comparison.figures import style
+from factorial.comparison.findings import Findings
+from factorial.record.predictions import Predictions, confusion
+
+ACROSS = 8
+
+
+def matrix(found: Findings, seen: Predictions) -> Figure:
+    """Counts of test images by class (row) and by what they were read as (column)."""
+    counts = confusion(seen)
+    classes = len(counts)
+    errors = counts - np.diag(np.diag(counts))
+    drawn = style.figure(0.46 * classes + 1.6, 0.40 * classes + 1.4)
+    axes = drawn.subplots()
+    most = max(int(errors.max()), 1)
+    axes.imshow(errors, cmap="Blues", vmin=0, vmax=1.4 * most, aspect="auto")
+    for row in range(classes):
+        for column in range(classes):
+            if count := int(counts[row, column]):
+                weight = "bold" if row == column else "normal"
+                axes.text(column, row, str(count), ha="center", va="center", fontsize=8,
+                          weight=weight)  # fmt: skip
+    axes.set_xticks(range(classes))
+    axes.set_yticks(range(classes))
+    axes.set_xlabel("read as")
+    axes.set_ylabel("class")
+    wrong = int(errors.sum())
+    axes.set_title(f"{whose(found)}\n{wrong} of {int(counts.sum()):,} test images misread",
+                   loc="left")  # fmt: skip
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return drawn
+
+
+def hardest(found: Findings, seen: Predictions) -> Figure | None:
+    """The misread images with the highest loss, worst first."""
+    count = len(seen.hardest)
+    if not count or seen.images.ndim != 3:
+        return None
+    down = -(-count // ACROSS)
+    drawn = style.figure(7.5, 1.15 * down + 0.6)
+    panels = drawn.subplots(down, ACROSS, squeeze=False)
+    for axes in panels.flat:
+        axes.set_axis_off()
+    for axes, index, image in zip(panels.flat, seen.hardest.tolist(), seen.images, strict=False):
+        axes.imshow(image, cmap="gray_r", interpolation="nearest")
+        axes.set_title(f"{int(seen.labels[index])} as {int(seen.predicted[index])}", fontsize=8)
+    style.heading(drawn, f"{whose(found)}: the worst misread, as class read as")
+    return drawn
+
+
+def whose(found: Findings) -> str:
+    return f"{style.cut(found.winner['label'])}, seed {found.best_run['seed']}"

@@ -1,0 +1,61 @@
+"""Score against the learning rate, for each optimizer."""
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from factorial.comparison.figures import style
+from factorial.comparison.findings import Findings
+from factorial.comparison.table import label
+
+RATE = "optimizer.lr"
+MOST_PANELS = 8
+WIDTH = 3.2  # inches of a panel
+
+
+def sensitivity(found: Findings) -> Figure | None:
+    """A panel for each combination of the other settings; None where the rate does not vary."""
+    comparison = found.comparison
+    if RATE not in comparison.settings or comparison.runs[RATE].nunique() < 2:
+        return None
+    others = [key for key in comparison.settings if key not in (RATE, "optimizer")]
+    runs = comparison.runs.assign(panel=label(comparison.runs, others) if others else "")
+    runs = runs[runs[RATE] != "-"].assign(rate=lambda rows: rows[RATE].map(float))
+    panels = list(dict.fromkeys(runs["panel"]))[:MOST_PANELS]
+    across = min(2, len(panels))
+    down = -(-len(panels) // across)
+    drawn = style.figure(WIDTH * across + 1.6, 2.6 * down + 0.4)
+    axes_of = drawn.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    for axes, panel in zip(axes_of.flat, panels, strict=False):
+        lines(axes, runs[runs["panel"] == panel], comparison.levels.get("optimizer", [""]))
+        style.panel_title(axes, panel, WIDTH)
+        axes.set_xlabel("learning rate (log scale)")
+        axes.tick_params(labelbottom=True)
+        axes.set_ylabel(f"{comparison.selected_on} accuracy")
+    for unused in list(axes_of.flat)[len(panels) :]:
+        unused.set_visible(False)
+    handles: dict[str, Any] = {}
+    for axes in axes_of.flat:
+        handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    if any(handles):
+        drawn.legend(list(handles.values()), list(handles), loc="outside right upper")
+    words = style.over_seeds(found, "bar: lowest to highest")
+    if len(panels) < runs["panel"].nunique():
+        words += f"; {len(panels)} of {runs['panel'].nunique()} panels"
+    style.heading(drawn, words, beside=1.5)
+    return drawn
+
+
+def lines(axes: Axes, runs: pd.DataFrame, optimizers: list[str]) -> None:
+    for number, optimizer in enumerate(optimizers):
+        of_one = runs[runs["optimizer"] == optimizer] if "optimizer" in runs else runs
+        by_rate = of_one.groupby("rate")["score"].agg(["mean", "min", "max"])
+        bars = [by_rate["mean"] - by_rate["min"], by_rate["max"] - by_rate["mean"]]
+        if len(by_rate):
+            axes.errorbar(by_rate.index, by_rate["mean"], bars, label=optimizer,
+                          markersize=4.5, **style.look(number))  # fmt: skip
+    axes.set_xscale("log")
+    style.log_ticks(axes.xaxis)
+    axes.grid()

@@ -1,0 +1,124 @@
+"""What all figures share: colours that survive colour blindness and print, sizes, and saving."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
+
+from factorial.comparison.findings import Findings
+
+# Okabe and Ito, "Color Universal Design" (2008), ordered by contrast on white
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
+GREY = "#8A8A8A"
+MAP = "cividis"  # its lightness is monotonous, for any kind of colour vision
+MOST = len(COLORS)  # lines that one set of axes tells apart
+WIDEST, SHORT = 48, 18  # characters of a label, and of one on a small axis
+
+SETTINGS: Any = {
+    "font.family": "DejaVu Sans",  # ships with matplotlib
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a level is a level, whatever it is spelled with
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "factorial",  # the same record draws the same file
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    with matplotlib.rc_context(SETTINGS):
+        yield
+
+
+def figure(width: float, height: float) -> Figure:
+    """Sizes in inches; the layout keeps labels off each other."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(drawn: Figure, folder: Path, name: str) -> None:
+    """As NAME.svg and NAME.png."""
+    drawn.savefig(folder / f"{name}.svg", metadata={"Date": None, "Creator": None})
+    drawn.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+
+
+def look(number: int) -> dict[str, Any]:
+    """Colour, marker and dash of the line of that number."""
+    turn, place = divmod(number, MOST)
+    shifted = (place + turn) % MOST  # another marker and dash where colours come round again
+    return {"color": COLORS[place], "marker": MARKERS[shifted], "linestyle": DASHES[shifted]}
+
+
+def cut(label: str, widest: int = WIDEST) -> str:
+    """A label that is too long, without its middle."""
+    half = widest // 2 - 1
+    return label if len(label) <= widest else f"{label[:half]}…{label[-half:]}"
+
+
+def short(levels: Sequence[str]) -> list[str]:
+    """Levels for an axis, none too long, and no two alike that are not."""
+    cuts = [cut(level, SHORT) for level in levels]
+    return [
+        one if cuts.count(one) == 1 else f"{number}: {one}" for number, one in enumerate(cuts, 1)
+    ]
+
+
+def heading(drawn: Figure, words: str, beside: float = 0.0) -> None:
+    """Words above a whole figure, clear of what stands `beside` at its right, in inches."""
+    width = int(13 * (drawn.get_figwidth() - beside))
+    drawn.suptitle(textwrap.fill(words, width), fontsize=9, ha="left", x=0.01)
+
+
+def panel_title(axes: Axes, label: str, inches: float) -> None:
+    """A label above a panel of so many inches, on as many lines as it needs."""
+    axes.set_title(textwrap.fill(cut(label), max(10, int(13 * inches))))
+
+
+def ticks(axes: Axes, levels: Sequence[str]) -> None:
+    """Levels along x at 0, 1, 2, ...; slanted where they would touch."""
+    long = max(map(len, short(levels))) * len(levels) > 40
+    axes.set_xticks(range(len(levels)), short(levels))
+    axes.tick_params(axis="x", rotation=35 if long else 0)
+    if long:
+        for tick in axes.get_xticklabels():
+            tick.set(ha="right", rotation_mode="anchor")
+
+
+def log_ticks(axis: Axis) -> None:
+    """Plain numbers: whole decades or, where there is hardly one, 1, 2 and 5 of each."""
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1,) if high / low > 40 else (1, 2, 5)))
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+    axis.set_minor_formatter(NullFormatter())
+
+
+def many(sizes: pd.Series) -> str:
+    """`n = 5`, or `n = 2 to 5` where sizes differ."""
+    low, high = sizes.min(), sizes.max()
+    return f"n = {low}" if low == high else f"n = {low} to {high}"
+
+
+def over_seeds(found: Findings, shown: str) -> str:
+    """What a line and the bar or band around it are."""
+    sizes = found.board["n"]
+    return f"mean of {many(sizes)} seeds; {shown}" if sizes.max() > 1 else "one seed"
+
+
+def beside(axes: Axes, title: str | None = None) -> None:
+    """The legend, to the right of the axes, where it covers nothing."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0, title=title)

@@ -1,0 +1,212 @@
+"""What a comparison finds: the leaderboard, the winner, the effects, and what can't be told."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from factorial.comparison import anova, intervals
+from factorial.comparison.anova import Analysis
+from factorial.comparison.intervals import Estimate, Square
+from factorial.comparison.table import SEED, Comparison, label
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The factors' effects on one scale: differences of accuracy, or ratios of error.
+
+    `square` is there for two factors of two levels, with `checks`, its intervals by bootstrap.
+    """
+
+    factors: Mapping[str, list[str]]  # with their levels, in order
+    levels: pd.DataFrame
+    analysis: Analysis
+    square: Square | None
+    checks: list[tuple[float, float]] | None
+    base: float = math.nan  # the mean at the first level of both
+
+
+@dataclass(frozen=True)
+class Findings:
+    """`board` has a row for each setting, best first; `best_run` is the winner's best seed's row.
+
+    `test` is the winner's mean test accuracy; `test_binomial` the interval that so many test images
+    leave, whatever the seeds.
+    """
+
+    comparison: Comparison
+    board: pd.DataFrame
+    best_run: pd.Series
+    test: Estimate
+    test_binomial: tuple[float, float] | None
+    accuracy: Scale
+    error: Scale
+    notes: list[str]
+
+    @property
+    def winner(self) -> pd.Series:
+        return best(self.board)
+
+    @property
+    def tied(self) -> int:
+        """How many settings the data can't tell from the winner."""
+        return int(self.board["tie"].sum()) - 1
+
+
+def best(table: pd.DataFrame) -> pd.Series:
+    """The highest mean among the settings that have a rank, or of all where none has."""
+    ranked = table[table["rank"].notna()]
+    return (ranked if len(ranked) else table).iloc[0]
+
+
+def find(comparison: Comparison) -> Findings:
+    table = board(comparison)
+    of_winner = comparison.runs[comparison.labels == best(table)["label"]]
+    test = intervals.mean_share(of_winner["test"].dropna().to_numpy(dtype=float))
+    images = comparison.examples.get("test")
+    binomial = (
+        intervals.binomial(test.value, images) if images and math.isfinite(test.value) else None
+    )
+    runs = comparison.runs.assign(error=log_error(comparison))
+    accuracy = scale(runs, comparison, "score")
+    error = scale(runs, comparison, "error")
+    best_run = of_winner.loc[of_winner["score"].idxmax()]
+    notes = [*remarks(comparison, table), *accuracy.analysis.notes]
+    return Findings(comparison, table, best_run, test, binomial, accuracy, error, notes)
+
+
+def board(comparison: Comparison) -> pd.DataFrame:
+    """A row for each setting, by mean score: its factors, `label`, `n`, `mean`, `low`, `high`.
+
+    `rank` is one more than the number of settings that are better beyond chance (None where seeds
+    are too few to tell), `tie` whether it can't be told from the winner; `binomial_low` and `_high`
+    what so many images leave; `seconds` and `parameters` are means; `front_seconds` and
+    `front_parameters` whether no setting costs no more and scores no less.
+    """
+    runs, images = comparison.runs, comparison.examples.get(comparison.selected_on)
+    grouped = runs.groupby(comparison.labels, sort=False)
+    scores = {name: group["score"].to_numpy(dtype=float) for name, group in grouped}
+    table = grouped[[*comparison.settings]].first() if comparison.settings else pd.DataFrame()
+    table = table.reindex(list(scores))
+    estimates = [intervals.mean_share(values) for values in scores.values()]
+    table["n"] = [estimate.n for estimate in estimates]
+    table["mean"] = [estimate.value for estimate in estimates]
+    table["low"] = [estimate.low for estimate in estimates]
+    table["high"] = [estimate.high for estimate in estimates]
+    for cost in ("seconds", "parameters"):
+        table[cost] = grouped[cost].mean()
+        known = table[cost].notna()
+        table[f"front_{cost}"] = False
+        table.loc[known, f"front_{cost}"] = intervals.front(
+            table[cost][known], table["mean"][known]
+        )
+    if images:
+        bounds = [intervals.binomial(estimate.value, images) for estimate in estimates]
+        table["binomial_low"], table["binomial_high"] = zip(*bounds, strict=True)
+    better = intervals.better(list(scores.values()), images)
+    told = table["n"].gt(1) | bool(images and table["n"].max() == 1)
+    table["rank"] = (1 + better.sum(axis=0)).astype(object)
+    table.loc[~told, "rank"] = None
+    candidates = table["mean"].where(told, -1) if told.any() else table["mean"]
+    table["tie"] = ~better[candidates.to_numpy().argmax()] & (told if told.any() else True)
+    table.index.name = "label"
+    table = table.reset_index().sort_values("mean", ascending=False, kind="stable")
+    ranked = table["rank"].notna()  # none is behind one that scores less
+    table.loc[ranked, "rank"] = table["rank"][ranked].iloc[::-1].astype(int).cummin()
+    return table.reset_index(drop=True)
+
+
+def log_error(comparison: Comparison) -> pd.Series:
+    """log10 of the share misread; no error at all counts as half an image (Haldane, 1956)."""
+    images = comparison.examples.get(comparison.selected_on, 10_000)
+    return np.log10((1 - comparison.runs["score"]).clip(lower=0.5 / images))
+
+
+def scale(runs: pd.DataFrame, comparison: Comparison, column: str) -> Scale:
+    varying = [key for key in comparison.settings if runs[key].nunique() > 1]
+    present = {
+        key: [level for level in comparison.levels[key] if level in set(runs[key])]
+        for key in varying
+    }
+    runs, levels, notes = merged(runs, present)
+    factors = list(levels)
+    analysis = anova.analyse(runs, factors, column)
+    analysis = analysis._replace(notes=notes + analysis.notes)
+    aliased = bool(factors) and anova.is_aliased(runs, [(factor,) for factor in factors])
+    table = anova.level_effects(runs, [] if aliased else factors, levels, column)
+    groups = corners(runs, levels, column)
+    if groups is None:
+        return Scale(levels, table, analysis, None, None)
+    wide = groups.dropna().to_numpy(dtype=float)
+    enough = len(wide) >= anova.FEWEST
+    checks = [intervals.paired(wide, weights) for weights in intervals.SQUARE] if enough else None
+    columns = [groups[key].dropna().to_numpy(dtype=float) for key in groups]
+    base = float(columns[0].mean())
+    return Scale(levels, table, analysis, intervals.square(columns), checks, base)
+
+
+def merged(
+    runs: pd.DataFrame, levels: Mapping[str, list[str]]
+) -> tuple[pd.DataFrame, dict[str, list[str]], list[str]]:
+    """Factors of which one follows from the other, as one factor: nobody can tell them apart."""
+    kept, notes = dict(levels), []
+    for one, other in itertools.combinations(levels, 2):
+        if one in kept and other in kept and follows(runs, one, other):
+            together = f"{one} + {other}"
+            runs = runs.assign(**{together: label(runs, [one, other])})
+            kept = {key: value for key, value in kept.items() if key not in (one, other)}
+            kept[together] = list(dict.fromkeys(runs[together]))
+            notes.append(f"{one} and {other} change together: they count as one factor")
+    return runs, kept, notes
+
+
+def follows(runs: pd.DataFrame, one: str, other: str) -> bool:
+    return any(
+        runs.groupby(key)[value].nunique().max() == 1 for key, value in ((one, other), (other, one))
+    )
+
+
+def corners(
+    runs: pd.DataFrame, levels: Mapping[str, list[str]], column: str
+) -> pd.DataFrame | None:
+    """Of two factors with two levels, a column for each of the four cells, a row for each seed."""
+    if [len(of_factor) for of_factor in levels.values()] != [2, 2]:
+        return None
+    (first, one), (second, two) = levels.items()
+    wide = runs.pivot_table(column, SEED, [first, second], observed=True)
+    order = [(one[0], two[0]), (one[1], two[0]), (one[0], two[1]), (one[1], two[1])]
+    return wide[order] if set(order) <= set(wide.columns) else None
+
+
+def remarks(comparison: Comparison, table: pd.DataFrame) -> list[str]:
+    """What a reader has to know before the numbers."""
+    found = []
+    if comparison.selected_on == "test":
+        found.append(
+            "no validation split: ranked by test accuracy, so the winner is selected on the test "
+            "set and its accuracy is too high by what selection gains"
+        )
+    if table["n"].max() < 2:
+        found.append(
+            "one seed a setting: no interval over seeds; ties are by the images' binomial error "
+            "alone, which says nothing of another seed"
+        )
+    elif table["n"].max() == 2:
+        found.append("two seeds a setting tell little apart; three or more do better")
+    elif table["n"].min() < 2:
+        found.append("settings with one seed have no interval and no rank")
+    if (table["n"].gt(1) & table["low"].isna()).any():
+        found.append("settings whose seeds all score alike have no interval")
+    if len(comparison.failures):
+        found.append(f"{len(comparison.failures)} runs have no result to compare: see their list")
+    if comparison.unrecorded > 0:
+        found.append(f"{comparison.unrecorded} combinations of the sweep are not on record")
+    if comparison.superseded:
+        found.append(
+            f"{comparison.superseded} older runs of the same settings and seed, by other code or "
+            f"data, are left out"
+        )
+    return found

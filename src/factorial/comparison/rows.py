@@ -1,0 +1,131 @@
+"""The tables of a report: a list of rows, each a dict from column to text."""
+
+import math
+
+from factorial.comparison.findings import Findings, Scale
+from factorial.comparison.table import SEED
+from factorial.comparison.wording import estimate, name, share, times
+
+Rows = list[dict[str, str]]
+
+
+def board(found: Findings) -> Rows:
+    """The leaderboard: `=` marks what the data can't tell from the best, `*` a Pareto front."""
+    comparison, table = found.comparison, found.board
+    rows = []
+    for row in table.to_dict("records"):
+        rank = "" if row["rank"] is None else str(row["rank"])
+        cells = {"rank": f"{rank} =" if row["tie"] and found.tied else rank}
+        cells |= {name(key): str(row[key]) for key in comparison.settings}
+        cells["n"] = str(row["n"])
+        cells[f"{comparison.selected_on} accuracy"] = share(row["mean"])
+        if table["n"].max() > 1:
+            cells["95 % interval"] = span(row["low"], row["high"])
+        if "binomial_low" in row:
+            cells["binomial"] = span(row["binomial_low"], row["binomial_high"])
+        for cost, form in (("seconds", ".1f"), ("parameters", ",.0f")):
+            if table[cost].notna().any():
+                star = " *" if row[f"front_{cost}"] else ""
+                known = math.isfinite(row[cost])
+                cells[cost] = f"{row[cost]:{form}}{star}" if known else ""
+        rows.append(cells)
+    return rows
+
+
+def span(low: float, high: float) -> str:
+    return f"{share(low)} to {share(high)}" if math.isfinite(low) else ""
+
+
+def counts(found: Findings) -> dict[str, int]:
+    comparison = found.comparison
+    return {
+        "runs": len(comparison.runs),
+        "settings": len(found.board),
+        "seeds": comparison.runs[SEED].nunique(),
+        "failed": len(comparison.failures),
+        "missing": max(comparison.unrecorded, 0),
+    }
+
+
+def level_effects(found: Findings) -> Rows:
+    """Each level against its factor's first, as a difference and as a factor of the error."""
+    pairs = zip(found.accuracy.levels.itertuples(), found.error.levels.itertuples(), strict=True)
+    return [
+        {
+            "factor": name(row.factor),
+            "level": row.level,
+            "against": row.against,
+            "accuracy": estimate(row.estimate, sign=True),
+            "error": times(error.estimate),
+            "averaged over": f"{row.over} settings",
+        }
+        for row, error in pairs
+    ]
+
+
+def squares(found: Findings) -> Rows:
+    """Two factors of two levels: alone, together, and what is beyond their sum."""
+    if found.accuracy.square is None or found.error.square is None:
+        return []
+    first, second = found.accuracy.factors
+    labels = (f"{name(first)} alone", f"{name(second)} alone", "both", "interaction")
+    return [
+        {
+            "": words,
+            "accuracy": estimate(one, sign=True),
+            "by bootstrap": bootstrap(found.accuracy, place),
+            "error": times(other),
+        }
+        for place, (words, one, other) in enumerate(
+            zip(labels, found.accuracy.square, found.error.square, strict=True)
+        )
+    ]
+
+
+def bootstrap(scale: Scale, place: int) -> str:
+    if scale.checks is None:
+        return ""
+    low, high = scale.checks[place]
+    return f"{share(low, sign=True)} to {share(high, sign=True)}"
+
+
+def variance(found: Findings) -> Rows:
+    """The analysis of variance, of accuracy beside that of log error."""
+    log = found.error.analysis.table.set_index("term")
+    rows = []
+    for row in found.accuracy.analysis.table.itertuples():
+        has = math.isfinite(row.low)
+        rows.append(
+            {
+                "term": row.term,
+                "df": str(row.df),
+                "share": f"{row.share:.1%}",
+                "95 % interval": f"{row.low:.1%} to {row.high:.1%}" if has else "",
+                "F": f"{row.F:.4g}" if math.isfinite(row.F) else "",
+                "p": p_value(row.p),
+                "share, log error": f"{log['share'][row.term]:.1%}"
+                if row.term in log.index
+                else "",
+            }
+        )
+    return rows
+
+
+def p_value(p: float) -> str:
+    if not math.isfinite(p):
+        return ""
+    return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def failures(found: Findings) -> Rows:
+    comparison = found.comparison
+    keys = [*comparison.settings, SEED]
+    return [
+        {**{name(key): levels[key] for key in keys}, "reason": str(levels["reason"])}
+        for levels in comparison.failures.to_dict("records")
+    ]
+
+
+def missing(found: Findings) -> Rows:
+    rows = found.comparison.missing.to_dict("records")
+    return [{name(str(key)): str(level) for key, level in row.items()} for row in rows]

@@ -1,0 +1,240 @@
+"""Recorded runs as tidy tables: what varies is a column, what all share is said once."""
+
+import itertools
+import math
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from factorial.record import reading
+from factorial.record.reading import GRADIENTS, RecordedRun
+from factorial.record.selection import Selection
+from factorial.record.store import Store, points
+from factorial.settings.messages import BadInput
+from factorial.settings.names import GROUPS
+
+ABSENT = "-"  # the level of a setting that a run does not have
+SEED = "seed"
+# whatever their values, they are no factors: they change no more than low bits
+NO_FACTORS = ("threads",)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a report is made from; nothing of it is drawn or estimated yet.
+
+    `runs` has a row for each run with a result: a column for each factor (levels as text), `seed`,
+    `score` and `test` (shares), `published` (test, on unscaled pixels), `gap` (held-out loss
+    less training loss, nats), `seconds`, `parameters`, `id`, and `source`, the run that trained.
+    `settings` are the factors without the seed, `levels` their levels in order.
+    `failures` are runs without a result (factors, seed, `reason`), `missing` are combinations of
+    levels that a sweep declared and no run on record has.
+    `curves` has a row for each epoch of each run: `id`, `epoch`, and the metrics.
+    """
+
+    title: str
+    slug: str
+    parent: str | None
+    runs: pd.DataFrame
+    settings: list[str]
+    levels: Mapping[str, list[str]]
+    shared: Mapping[str, str]
+    failures: pd.DataFrame
+    missing: pd.DataFrame
+    curves: pd.DataFrame
+    selected_on: str  # the split that ranks: validation or test
+    examples: Mapping[str, int]  # in each split, where that is on record
+    superseded: int  # older runs of the same settings and seed, by other code or data
+    unrecorded: int  # combinations of the sweep that are not on record (any more, or yet)
+
+    @property
+    def labels(self) -> pd.Series:
+        """Each run's setting in words."""
+        return label(self.runs, self.settings)
+
+
+def label(rows: pd.DataFrame, settings: Sequence[str]) -> pd.Series:
+    """`mlp adam lr=0.1 e15`: what varies, in a few words, for each row; no two settings alike."""
+    ends = [key.rpartition(".")[2] for key in settings]
+    names = [end if ends.count(end) == 1 else key for key, end in zip(settings, ends, strict=True)]
+    words = [
+        rows[key].map(lambda level, key=key, name=name: word(key, name, level))
+        for key, name in zip(settings, names, strict=True)
+    ]
+    if not words:
+        return pd.Series("all runs", index=rows.index)
+    joined = words[0].str.cat(words[1:], sep=" ") if len(words) > 1 else words[0]
+    return joined.str.split().str.join(" ").replace("", ABSENT)
+
+
+def word(key: str, name: str, level: str) -> str:
+    if level == ABSENT:
+        return ""
+    return level if key in GROUPS else f"{name}={level}"
+
+
+def load(store: Store, chosen: Selection) -> Comparison:
+    """Raises BadInput where no run has a result."""
+    table = pd.DataFrame([row(past) for past in chosen.runs])
+    params = pd.DataFrame([tidy(past.params) for past in chosen.runs]).fillna(ABSENT)
+    factors = factors_of(params, chosen.factors)
+    for key in chosen.factors:
+        if key not in params:  # of a sweep whose runs are gone
+            params[key] = ABSENT
+    table = pd.concat([table, params[[key for key in params if key in {*factors, SEED}]]], axis=1)
+    if SEED not in table:
+        table[SEED] = "0"
+    selected_on = "validation" if table["validation"].notna().any() else "test"
+    table["score"] = table[selected_on]
+    is_result = table["reason"].eq("") & table["score"].between(0, 1)
+    if not is_result.any():
+        raise BadInput(f"{chosen.title}: none of its {len(table)} runs has a result to compare")
+    settings = [key for key in factors if key != SEED]
+    failures = table[~is_result].copy()
+    unexplained = failures["reason"].eq("")
+    failures.loc[unexplained, "reason"] = f"no {selected_on}/accuracy from 0 to 1 is on record"
+    runs, superseded = newest(table[is_result], [*settings, SEED])
+    size = int(chosen.parent.tags.get("combinations", len(table))) if chosen.parent else len(table)
+    levels = {key: ordered(table[key], chosen.factors.get(key, ())) for key in settings}
+    return Comparison(
+        chosen.title,
+        chosen.slug,
+        chosen.parent.id if chosen.parent else None,
+        runs.reset_index(drop=True),
+        settings,
+        levels,
+        shared(params, [*factors, SEED]),
+        failures.reset_index(drop=True),
+        absent(table, chosen.factors, size) if chosen.factors else pd.DataFrame(),
+        curves(store, runs["id"].tolist(), layers_of(chosen.runs)),
+        selected_on,
+        next((past.sizes for past in chosen.runs if past.sizes), {}),
+        superseded,
+        size - len(table),
+    )
+
+
+def row(past: RecordedRun) -> dict[str, object]:
+    metrics, reason = defaultdict(lambda: math.nan, filter(is_finite, past.metrics.items())), ""
+    if past.status != "FINISHED":
+        reason = past.tags.get("failure", f"its status is {past.status}")
+    return {
+        "id": past.id,
+        "source": past.tags.get("cached", past.id),
+        "touched": past.touched,
+        "validation": metrics["validation/accuracy"],
+        "test": metrics["test/accuracy"],
+        "published": metrics["test/accuracy_as_published"],
+        "gap": metrics.get("validation/loss", metrics["test/loss"]) - metrics["train/loss"],
+        "seconds": metrics["train/seconds"],
+        "parameters": metrics["parameters"],
+        "reason": reason,
+    }
+
+
+def is_finite(metric: tuple[str, float]) -> bool:
+    """MLflow keeps an infinite value as the largest number that there is."""
+    return abs(metric[1]) < sys.float_info.max
+
+
+def tidy(params: Mapping[str, str]) -> dict[str, str]:
+    return {key: spelled(value) for key, value in params.items()}
+
+
+def spelled(level: str) -> str:
+    """One spelling for a level: `1e-3` is `0.001`, `5.0` is `5`, `[256, 256]` is `[256,256]`."""
+    try:
+        value = float(level)
+    except ValueError:
+        return "".join(level.split())
+    if not math.isfinite(value) or re.fullmatch(r"[-+]?\d+", level):
+        return level
+    return repr(value).removesuffix(".0")
+
+
+def factors_of(params: pd.DataFrame, declared: Mapping[str, Sequence[str]]) -> list[str]:
+    """What varies among runs: what a sweep declared or, of runs from anywhere, what differs.
+
+    A group's own settings that follow from its option (each optimizer has its learning rate) are
+    no factors besides it.
+    """
+    varying = [key for key in params if params[key].nunique() > 1 and key not in NO_FACTORS]
+    ordered = sorted(declared or varying, key=lambda key: key not in GROUPS)
+    return [key for key in ordered if declared or not follows(params, key, key.partition(".")[0])]
+
+
+def follows(params: pd.DataFrame, key: str, group: str) -> bool:
+    """Whether a setting is determined by the option chosen in its group."""
+    if key == group or group not in params:
+        return False
+    return bool((params.groupby(group)[key].nunique() == 1).all())
+
+
+def ordered(values: pd.Series, declared: Sequence[str]) -> list[str]:
+    """Levels: numbers by size, others as declared, then as they appear."""
+    seen = list(dict.fromkeys([*map(spelled, declared), *values]))
+    seen = [level for level in seen if level in set(values) or declared]
+    if all(is_number(level) for level in seen if level != ABSENT):
+        return sorted(seen, key=lambda level: -math.inf if level == ABSENT else float(level))
+    return seen
+
+
+def is_number(level: str) -> bool:
+    try:
+        return math.isfinite(float(level))
+    except ValueError:
+        return False
+
+
+def newest(runs: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, int]:
+    """One run for each setting and seed, the newest; how many older ones were left out.
+
+    Two versions of the code are no two seeds: counted as such they would make intervals too narrow.
+    """
+    last = runs.sort_values("touched", kind="stable").drop_duplicates(keys, keep="last")
+    return runs.loc[runs.index.isin(last.index)], len(runs) - len(last)
+
+
+def shared(params: pd.DataFrame, varying: Sequence[str]) -> dict[str, str]:
+    """What all runs have in common, each setting with its one value."""
+    same = [key for key in params if key not in varying and params[key].nunique() == 1]
+    return {key: params[key].iloc[0] for key in same}
+
+
+def absent(table: pd.DataFrame, declared: Mapping[str, Sequence[str]], size: int) -> pd.DataFrame:
+    """Combinations of a sweep's levels that no run on record has, whichever they can be told for.
+
+    A sweep of fewer combinations than the product of its levels left some out by design: which of
+    them are gone since is unknown.
+    """
+    keys = list(declared)
+    product = list(itertools.product(*([spelled(level) for level in declared[k]] for k in keys)))
+    seen = {tuple(values) for values in table[keys].to_numpy()}
+    gone = [levels for levels in product if levels not in seen] if len(product) == size else []
+    return pd.DataFrame(gone, columns=keys)
+
+
+def layers_of(runs: Sequence[RecordedRun]) -> list[str]:
+    return reading.layers({name for past in runs for name in past.metrics})
+
+
+def curves(store: Store, runs: list[str], layers: list[str]) -> pd.DataFrame:
+    """Every epoch of every run, a query for each metric."""
+    names = ["train/loss", "validation/loss", "validation/accuracy", *layers]
+    columns = {
+        name: pd.DataFrame(
+            [(run, step, value) for run, pairs in points(store, runs, name).items()
+             for step, value in pairs if is_finite((name, value))],
+            columns=["id", "epoch", name],
+        ).drop_duplicates(["id", "epoch"], keep="last").set_index(["id", "epoch"])[name]
+        for name in names
+    }  # fmt: skip
+    return pd.DataFrame(columns).reset_index().rename(columns=short)
+
+
+def short(name: str) -> str:
+    return f"layer {name.removeprefix(GRADIENTS)}" if name.startswith(GRADIENTS) else name

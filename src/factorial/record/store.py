@@ -1,0 +1,195 @@
+"""Where the record is kept: an MLflow store, opened once, by one process at a time."""
+
+import contextlib
+import functools
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import HTTPError, URLError
+from urllib.request import urlopen
+
+from filelock import FileLock
+
+from factorial.compat import metric_points, points_of_run
+from factorial.settings.messages import BadInput
+from factorial.settings.schema import Tracking
+
+ANSWER = 10  # seconds that a tracking server has to answer before a run starts
+RUNS_AT_ONCE, POINTS_AT_ONCE = 100, 25_000  # what a server gives in one answer
+
+# Read when mlflow is first imported. Its own retries would block a call for four minutes.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # what goes wrong comes as an exception
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+
+
+class Store(NamedTuple):
+    """An experiment in an MLflow store; `client` is None where there is none."""
+
+    client: Any
+    experiment_id: str
+    outputs: Path
+    experiments: tuple[str, ...] = ()  # all that were there when it was opened
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether files go to a server; a local database's own idea of where they lie is not used.
+
+        It may have been copied from elsewhere, and could name any folder.
+        """
+        return self.client is not None and self.client.tracking_uri.startswith("http")
+
+
+def open_store(tracking: Tracking, outputs: str) -> Store:
+    """The store that `tracking` names, ready to write. Raises BadInput if out of reach."""
+    folder = Path(outputs).resolve()
+    if tracking.kind == "off":
+        return Store(None, "", folder)
+    return connect(address(tracking, folder), tracking.experiment, folder)
+
+
+def look_into(tracking: Tracking, outputs: str) -> Store:
+    """To read alone: makes neither a database nor an experiment."""
+    folder = Path(outputs).resolve()
+    if tracking.kind == "local" and not (folder / "mlflow.db").is_file():
+        return Store(None, "", folder)
+    return open_store(replace(tracking, experiment=""), outputs)
+
+
+def address(tracking: Tracking, outputs: Path) -> str:
+    """The store's URI, absolute."""
+    if tracking.kind == "local":
+        return f"sqlite:///{(outputs / 'mlflow.db').as_posix()}"
+    if not (tracking.uri or "").startswith(("http://", "https://")):
+        raise BadInput(
+            f"tracking.uri={tracking.uri}: allowed is an MLflow server's address, "
+            f"such as http://127.0.0.1:5000"
+        )
+    return str(tracking.uri).rstrip("/")
+
+
+@functools.cache
+def connect(uri: str, experiment: str, outputs: Path) -> Store:
+    outputs.mkdir(parents=True, exist_ok=True)
+    if uri.startswith("http"):
+        knock(uri)
+    from mlflow import MlflowClient
+
+    # a new database is set up by one process: several at once crash in each other's migrations
+    with FileLock(outputs / ".mlflow.lock"), asking(uri):
+        client = MlflowClient(uri)
+        identity = find_experiment(client, experiment, uri, outputs) if experiment else ""
+        known = {entry.experiment_id for entry in client.search_experiments()}
+    return Store(client, identity, outputs, tuple(sorted(known)))
+
+
+@contextlib.contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Raises BadInput, in one line, for what MLflow will not answer: a database of another version,
+    a filter that it can't read."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if "out-of-date database schema" in str(error):
+            raise BadInput(f"{what}: {other_schema(str(error))}") from error
+        raise BadInput(f"{what}: {' '.join(str(error).split())[:300]}") from error
+
+
+def other_schema(message: str) -> str:
+    found, expected = re.findall(r"(?:version|expected) (\w+)", message)
+    return (
+        f"its database has schema {found}, MLflow {version('mlflow')} works with {expected}; "
+        f"an older one is brought up by `mlflow db upgrade`, a newer one needs a newer MLflow"
+    )
+
+
+def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
+    """The id of an experiment, made where it is not there yet."""
+    known = client.get_experiment_by_name(name)
+    if known is None:
+        location = None if uri.startswith("http") else (outputs / "runs").as_uri()
+        return str(client.create_experiment(name, location))
+    if known.lifecycle_stage != "active":
+        raise BadInput(
+            f"tracking.experiment={name}: allowed is one that is not deleted; restore it"
+        )
+    return str(known.experiment_id)
+
+
+def points(store: Store, runs: Sequence[str], name: str) -> dict[str, list[tuple[int, float]]]:
+    """One metric's (step, value) pairs in each of many runs, few queries for all of them."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for begin in range(0, len(runs), RUNS_AT_ONCE):
+        for run, step, value in fetch(store.client, runs[begin : begin + RUNS_AT_ONCE], name):
+            found.setdefault(run, []).append((step, value))
+    return found
+
+
+def fetch(client: Any, runs: Sequence[str], name: str) -> list[tuple[str, int, float]]:
+    """(run, step, value) for each point of a metric, by run, oldest first."""
+    points = metric_points(client, runs, name, POINTS_AT_ONCE)
+    if len(points) < POINTS_AT_ONCE:
+        return points
+    if len(runs) == 1:  # too many for one answer
+        return points_of_run(client, runs[0], name)
+    half = len(runs) // 2
+    return fetch(client, runs[:half], name) + fetch(client, runs[half:], name)
+
+
+def artifact(store: Store, run: str, name: str) -> Path | None:
+    """One of a run's files: from the outputs or, where it is not there, from a server."""
+    if not re.fullmatch(r"\w+", run):
+        raise BadInput(f"run {run}: allowed is a run's id, letters and digits")
+    file = store.outputs / "runs" / run / "artifacts" / name
+    if file.is_file() or not store.is_remote:
+        return file if file.is_file() else None
+    from mlflow.exceptions import MlflowException
+
+    with contextlib.suppress(MlflowException, OSError):
+        return Path(store.client.download_artifacts(run, name))
+    return None
+
+
+def attach(store: Store, run: str, folder: Path, name: str) -> None:
+    """Copy a folder to a run's files, under that name. Raises BadInput where the run is gone."""
+    with asking(f"run {run}"):
+        store.client.get_run(run)
+        if store.is_remote:
+            store.client.log_artifacts(run, str(folder), name)
+        else:
+            place = store.outputs / "runs" / run / "artifacts" / name
+            shutil.copytree(folder, place, dirs_exist_ok=True)
+
+
+def knock(uri: str) -> None:
+    """Raises BadInput where no server answers."""
+    try:
+        urlopen(f"{uri}/health", timeout=ANSWER).close()
+    except HTTPError:
+        pass  # it answers; what it serves is MLflow's to judge
+    except (URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise BadInput(
+            f"tracking.uri={uri}: no server answers there ({reason}); start one with "
+            f"`mlflow server`, or use tracking=local"
+        ) from error
+
+
+def mlflow_page(tracking: Tracking, outputs: str) -> str:
+    """The command that opens MLflow's page, or the address of the server's."""
+    if tracking.kind != "local":
+        return address(tracking, Path(outputs)) if tracking.kind == "server" else ""
+    database = os.path.relpath(Path(outputs).resolve() / "mlflow.db").replace(os.sep, "/")
+    beside = Path(sys.executable).with_name("mlflow")
+    program = "mlflow" if shutil.which("mlflow") == str(beside) else os.path.relpath(beside)
+    return f"{shlex.quote(program)} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"

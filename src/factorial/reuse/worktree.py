@@ -1,0 +1,79 @@
+"""The code of a recorded run: its commit, with its patch, for as long as a replay takes."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from factorial import console
+from factorial.record import untrusted
+from factorial.record.reading import RecordedRun
+from factorial.record.store import Store, artifact
+from factorial.settings.messages import BadInput
+from factorial.settings.places import CHECKOUT
+
+
+def replay(store: Store, past: RecordedRun, settings: dict[str, Any], typed: Sequence[str]) -> int:
+    """Replay a run by its own code, in a process of its own; the exit code. Raises BadInput."""
+    commit = past.tags.get("git.commit", "")
+    if not commit.isalnum():
+        raise BadInput(f"run={past.id}: no commit is on its record")
+    words = [word for word in typed if word.partition("=")[0] not in ("worktree", "run", "sweep")]
+    words = [word for word in words if not word.startswith("outputs=")]
+    with checked_out(commit) as folder:
+        apply(store, past, settings, folder)
+        console.say(f"worktree: commit {commit[:12]}")
+        command = [sys.executable, *program(folder, past), f"run={past.id}", *words]
+        env = os.environ | {"PYTHONPATH": str(folder / "src")}
+        outputs = f"outputs={store.outputs}"
+        return subprocess.run([*command, outputs], cwd=folder, env=env, check=False).returncode
+
+
+def program(folder: Path, past: RecordedRun) -> list[str]:
+    """How that commit's code is asked for a replay. Raises BadInput where it can't be."""
+    if (folder / "src/factorial/commands/replay.py").is_file():
+        return ["-m", "factorial", "replay"]
+    if (folder / "replay.py").is_file():
+        return ["replay.py"]
+    raise BadInput(f"run={past.id}: its commit, {folder.name}, has no replay yet")
+
+
+def apply(store: Store, past: RecordedRun, settings: dict[str, Any], folder: Path) -> None:
+    """The recorded patch, which is code: from a server only where the user trusts it."""
+    if past.tags.get("git.dirty") != "true":
+        return
+    file = artifact(store, past.id, "git.patch")
+    if file is None:
+        raise BadInput(
+            f"run={past.id}: its code differed from its commit, and no patch is on record"
+        )
+    if settings["tracking"] == "server" and not settings["trust"]:
+        raise BadInput(f"run={past.id}: its patch is code from a server; trust=true runs it")
+    untrusted.read(file, f"run={past.id}: git.patch")
+    done = git("apply", "--whitespace=nowarn", str(file.resolve()), folder=folder)
+    if done.returncode:
+        raise BadInput(f"run={past.id}: its patch does not apply ({done.stderr.strip()[:200]})")
+
+
+@contextmanager
+def checked_out(commit: str) -> Iterator[Path]:
+    """A worktree of this repository at a commit; it is gone afterwards. Raises BadInput."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "factorial"
+        done = git("worktree", "add", "--detach", str(folder), commit)
+        if done.returncode:
+            raise BadInput(f"commit {commit}: can't be checked out ({done.stderr.strip()[:200]})")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            git("worktree", "prune")
+
+
+def git(*words: str, folder: Path | None = CHECKOUT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=False)

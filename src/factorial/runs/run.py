@@ -1,0 +1,143 @@
+"""One combination, brought to its end: answered from the record, gone on with, or trained."""
+
+import logging
+import time
+
+from safetensors.torch import save
+
+from factorial import console
+from factorial.record import predictions, writing
+from factorial.record.files import write_atomically
+from factorial.record.store import mlflow_page, open_store
+from factorial.results import Epoch, Outcome, Position
+from factorial.runs.grid import Member
+from factorial.runs.plan import show_plan
+from factorial.runs.progress import answer, needs_copy, open_run, progress_of
+from factorial.runs.signals import Stop, stoppable
+from factorial.runs.trial import Trial, prepare
+from factorial.settings.combination import Combination
+from factorial.settings.messages import BadInput, reason
+from factorial.training import data, environment, rehearsal, trainer
+
+log = logging.getLogger(__name__)
+
+
+def run_alone(combination: Combination) -> Outcome | None:
+    """Bring one combination to its end and show it. Raises whatever goes wrong."""
+    trial = prepare(combination, Combination.compose)
+    if trial.config.plan:
+        show_plan([Member(combination.typed, trial)], trial.config)
+        return None
+    outcome = run_trial(trial, console.Display(brief=False))
+    if outcome.error is not None:
+        raise outcome.error
+    page = mlflow_page(trial.config.tracking, trial.config.outputs)
+    console.show_end(outcome, trial.recipe.id, trial.combination.choices["data"], page)
+    return outcome
+
+
+def run_trial(trial: Trial, display: console.Display) -> Outcome:
+    """Bring a combination to its end.
+
+    Raises BadInput before anything is recorded, and whatever stops it; what fails it later is in
+    the outcome.
+    """
+    store = open_store(trial.config.tracking, trial.config.outputs)
+    progress = progress_of(trial, store)
+    if progress.result is not None and not needs_copy(trial, progress.result):
+        return answer(trial, store, progress)
+    splits = None if progress.state == "cached" else data.load(trial.config.data, trial.device)
+    with trial.trunk.lock(waiting=console.say):
+        progress = progress_of(trial, store, locked=True)  # another process may have come first
+        if progress.state == "cached":
+            return answer(trial, store, progress)
+        splits = splits or data.load(trial.config.data, trial.device)
+        environment.enter(trial.config.device)
+        rehearsal.rehearse(trial.config, trial.device)
+        run = open_run(trial, store, progress.own, trial.actual)
+        outcome = Outcome(trial.name, run_id=run.id, folder=run.folder)
+        try:
+            with writing.recording(run), stoppable() as stop:
+                train(trial, splits, run, outcome, display, stop)
+        except Exception as error:
+            outcome.reason, outcome.error = reason(error), error
+            outcome.retriable = not isinstance(error, ArithmeticError | BadInput)
+        return outcome
+
+
+def train(
+    trial: Trial,
+    splits: data.Data,
+    run: writing.Run,
+    outcome: Outcome,
+    display: console.Display,
+    stop: Stop,
+) -> None:
+    """Train from the furthest state there is: record each epoch, keep states on the way, finish."""
+    state = trainer.start(trial.config, trial.device)
+    go_on(trial, state, run, outcome)
+    keeper = Keeper(trial, state, run)
+    with display.training(trial.name, trial.config.epochs.count) as line:
+        for event in trainer.fit(state, splits, trial.config):
+            if isinstance(event, Epoch):
+                run.log_rows([event])
+                log.info(line.epoch(event))
+            keeper.keep(event, stop.wanted)
+            stop.now_if_wanted()
+    finish(trial, state, splits, run, outcome)
+
+
+def go_on(trial: Trial, state: trainer.State, run: writing.Run, outcome: Outcome) -> None:
+    """Restore the furthest state into `state`, with its rows, and say so on record."""
+    outcome.origin = "new"
+    kept = None if trial.config.fresh else trial.trunk.load(trial.config.epochs.count)
+    if kept is None:
+        return
+    position, tree = kept
+    state.restore(tree["state"])
+    if tree["run"] == run.id:
+        outcome.origin = "resumed"
+        run.tag(resumed_from_epoch=str(position.epoch))
+    else:
+        outcome.origin = "continued"
+        run.tag(continued_from=tree["run"])
+    run.log_rows([Epoch.of(row) for row in tree["rows"]])
+    log.info("%s from epoch %d, batch %d, of run %s", outcome.origin, *position, tree["run"])
+
+
+class Keeper:
+    """Keeps states of a run: where it ends, where another will, when stopped, and now and then."""
+
+    def __init__(self, trial: Trial, state: trainer.State, run: writing.Run) -> None:
+        self.trial, self.state, self.run = trial, state, run
+        self.ends = {*trial.config.keep, trial.config.epochs.count}
+        self.saved = time.monotonic()
+
+    def keep(self, event: Position | Epoch, stopping: bool) -> None:
+        """Raises OSError where there is no room."""
+        final = isinstance(event, Epoch) and event.epoch in self.ends
+        if final or stopping or time.monotonic() - self.saved > self.trial.config.cadence:
+            # on record there may be more of it, where an earlier attempt got further than its state
+            behind = [row for row in self.run.rows if row.epoch <= self.state.epoch]
+            rows = [row.document() for row in behind]
+            tree = {"state": self.state.tree(), "rows": rows, "run": self.run.id}
+            self.trial.trunk.save(self.state.position, tree, final)
+            self.saved = time.monotonic()
+
+
+def finish(
+    trial: Trial, state: trainer.State, splits: data.Data, run: writing.Run, outcome: Outcome
+) -> None:
+    """Evaluate on the test set and write what remains: files first, closing metrics last."""
+    rows = run.rows
+    held_out = rows[-1].validation
+    outcome.validation = held_out.accuracy if held_out else None
+    outcome.seconds = sum(row.seconds for row in rows)
+    closing, logits = trainer.final(state.model, splits.test, trial.config)
+    weights = {name: value.cpu().contiguous() for name, value in state.model.state_dict().items()}
+    write_atomically(run.folder / "weights.safetensors", save(weights))
+    seen = (logits, splits.test.labels, splits.test.images)
+    packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
+    write_atomically(run.folder / predictions.FILE, packed)
+    run.conclude(closing | trainer.best(rows) | {"train/seconds": outcome.seconds})
+    outcome.status, outcome.test = "FINISHED", closing["test/accuracy"]

@@ -1,0 +1,113 @@
+"""From what was asked for to what can run: checked, its data on disk, its recipe known."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from omegaconf import OmegaConf, open_dict
+
+from factorial import console
+from factorial.record.checkpoint import Trunk
+from factorial.settings.combination import Combination
+from factorial.settings.messages import OPEN
+from factorial.settings.recipe import Recipe, identify
+from factorial.settings.schema import Config
+from factorial.training import data, downloads, environment, sizes, trainer
+from factorial.training.instantiate import untaken
+
+Compose = Callable[[list[str]], Combination]
+
+
+class Family(NamedTuple):
+    """The sweep that a run belongs to: its parent run, its id, the experiment of both."""
+
+    parent: str
+    sweep: str
+    experiment: str
+
+
+class Trial(NamedTuple):
+    """A combination that was checked and can run."""
+
+    combination: Combination
+    config: Config
+    device: torch.device
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        return self.combination.name(self.config)
+
+    @property
+    def actual(self) -> dict[str, str]:
+        """Where it really runs, under the names of the record."""
+        threads = environment.threads(self.config.device)
+        return {"device": self.device.type, "threads": str(threads)}
+
+    @property
+    def trunk(self) -> Trunk:
+        outputs = Path(self.config.outputs).resolve()
+        return Trunk(outputs, self.recipe.trunk, environment.platform(self.config.device))
+
+    def within(self, family: Family, keep: list[int]) -> "Trial":
+        """The same as one of a sweep, which keeps the states after these epochs for its others."""
+        tracking = replace(self.config.tracking, **family._asdict())
+        composed = self.combination.composed.copy()
+        OmegaConf.update(composed, "tracking", family._asdict(), merge=True)
+        OmegaConf.update(composed, "keep", keep)
+        return self._replace(
+            combination=self.combination._replace(composed=composed),
+            config=replace(self.config, tracking=tracking, keep=keep),
+        )
+
+
+def prepare(combination: Combination, compose: Compose) -> Trial:
+    """What was asked for, or the same on `data.fallback` where its data are not to be had.
+
+    Whatever can be refused is refused here, before data are looked for, let alone loaded: raises
+    BadInput, and downloads.Missing where there is no fallback.
+    """
+    config = combination.parse()
+    sizes.check(config)
+    combination = fitted(combination, config)
+    config = combination.parse()
+    device = environment.choose(config.device)
+    trainer.start(config, device)
+    try:
+        data.require(config.data)
+    except downloads.Missing as missing:
+        if config.data.fallback is None:
+            raise
+        return prepare(compose(substitute(combination, config, str(missing))), compose)
+    held_out = sizes.validation_examples(config.data)
+    recipe = identify(config, data.digest(config.data), held_out, device.type)
+    return Trial(combination, config, device, recipe)
+
+
+def fitted(combination: Combination, config: Config) -> Combination:
+    """Without what an option's file sets and a class that was typed in its place does not take.
+
+    What was typed itself stays, to be refused by name.
+    """
+    composed = combination.composed.copy()
+    typed = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
+    for part in OPEN:
+        if f"{part}._target_" in combination.typed_targets:
+            for name in untaken(part, getattr(config, part), config.allow):
+                if f"{part}.{name}" not in typed:
+                    console.note(f"{part}.{name} is dropped: {combination.option(part)} has none")
+                    with open_dict(composed):
+                        composed[part].pop(name)
+    return combination._replace(composed=composed)
+
+
+def substitute(combination: Combination, config: Config, why: str) -> list[str]:
+    """The overrides that run the same on the fallback's data, in an experiment of its own."""
+    fallback = config.data.fallback
+    experiment = f"{config.tracking.experiment}-fallback-{fallback}"
+    console.warn(why, f"RUNNING ON {str(fallback).upper()} INSTEAD, in experiment {experiment}")
+    replaced = ("data", "data.fallback")
+    kept = [word for word in combination.typed if word.partition("=")[0] not in replaced]
+    return [*kept, f"data={fallback}", f"tracking.experiment={experiment}"]

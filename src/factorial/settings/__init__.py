@@ -1,0 +1,1 @@
+"""What may be asked for, and its identity: the schema, the recipe, the combination, the words."""

@@ -1,0 +1,1 @@
+"""All that can change a result, and nothing else: the recipe hashes this folder whole."""

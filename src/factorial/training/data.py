@@ -1,0 +1,158 @@
+"""Images as uint8 tensors on the device: a batch is an index, scaled when it is taken."""
+
+import functools
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from factorial.settings import schema
+from factorial.settings.messages import BadInput
+from factorial.training import downloads
+from factorial.training.environment import derive_seed, permutation
+from factorial.training.sizes import validation_examples
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples on one device: images uint8 [n, *shape], labels int64 [n]."""
+
+    images: Tensor
+    labels: Tensor
+    white: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """A batch: images float32, divided by `white`, and labels."""
+        # index_select copies whole images; indexing with a tensor would go pixel by pixel
+        images = self.images.index_select(0, index).float().div_(self.white)
+        return images, self.labels.index_select(0, index)
+
+    def to(self, device: torch.device) -> "Split":
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def unscaled(self) -> "Split":
+        """The same examples with pixels as they are stored, 0 to `white`."""
+        return replace(self, white=1)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The splits of one run on its device; without a validation split that one is empty."""
+
+    name: str
+    digest: str
+    train: Split
+    validation: Split
+    test: Split
+
+
+class Stored(NamedTuple):
+    """A data set's examples on the CPU, not split yet, and the SHA-256 of all their bytes."""
+
+    train: Split
+    test: Split
+    digest: str
+
+
+def load(settings: schema.Data, device: torch.device) -> Data:
+    """Read, check, split. Raises downloads.Missing or BadInput, never trains on damaged files."""
+    train = read(settings.name, source(settings), settings.white).train
+    facts = (len(train), list(train.images.shape[1:]), int(train.labels.max()) + 1)
+    stated = (settings.examples, settings.shape, settings.classes)
+    if facts != stated:
+        raise BadInput(
+            f"data: {settings.name} holds (examples, shape, classes) {facts}, not {stated}"
+        )
+    held_out = validation_examples(settings)
+    return divided(settings.name, source(settings), settings.white, held_out, settings.seed, device)
+
+
+@functools.lru_cache(maxsize=1)  # the runs of a sweep share their splits
+def divided(
+    name: str, source: Path | None, white: int, held_out: int, seed: int, device: torch.device
+) -> Data:
+    """The data set on its device, so many of its training examples held out for validation."""
+    stored = read(name, source, white)
+    train, validation = divide(stored.train, stratified(stored.train.labels, held_out, seed))
+    splits = (split.to(device) for split in (train, validation, stored.test))
+    return Data(name, stored.digest, *splits)
+
+
+def require(settings: schema.Data) -> None:
+    """Have the files on disk, by download if need be. Raises downloads.Missing, or BadInput."""
+    root = source(settings)
+    if root is not None:
+        downloads.require(settings.name, root)
+
+
+def source(settings: schema.Data) -> Path | None:
+    """The folder of the files; None for data that ship inside a library."""
+    if settings.name == "digits":
+        return None
+    if settings.root is None:
+        raise BadInput(f"data.root=null: allowed is the folder that holds {settings.name}")
+    return Path(settings.root)
+
+
+def digest(settings: schema.Data) -> str:
+    """SHA-256 of all bytes of the data set, whatever its splits."""
+    return read(settings.name, source(settings), settings.white).digest
+
+
+def test_examples(settings: schema.Data) -> int:
+    return len(read(settings.name, source(settings), settings.white).test)
+
+
+@functools.lru_cache(maxsize=4)
+def read(name: str, source: Path | None, white: int) -> Stored:
+    """A data set as it is on disk, checked."""
+    train, test = read_digits(white) if source is None else read_files(name, source, white)
+    digest = hashlib.sha256()
+    for part in (train.images, train.labels, test.images, test.labels):
+        digest.update(part.contiguous().numpy().data)
+    return Stored(train, test, digest.hexdigest())
+
+
+def read_files(name: str, source: Path, white: int) -> tuple[Split, Split]:
+    train, test = downloads.open_dataset(name, source)
+    return Split(train.data, train.targets, white), Split(test.data, test.targets, white)
+
+
+def read_digits(white: int) -> tuple[Split, Split]:
+    """scikit-learn's digits, of which a fixed, stratified fifth is the test set."""
+    from sklearn.datasets import load_digits  # here: a second of import that MNIST does not need
+
+    digits = load_digits()
+    images = torch.from_numpy(digits.images).to(torch.uint8)
+    everything = Split(images, torch.from_numpy(digits.target).long(), white)
+    return divide(everything, stratified(everything.labels, size=360, seed=0))
+
+
+def divide(split: Split, held_out: Tensor) -> tuple[Split, Split]:
+    """What is not held out, and what is, each in the order in which it is stored."""
+    kept = torch.ones(len(split), dtype=torch.bool)
+    kept[held_out] = False
+    return (
+        replace(split, images=split.images[kept], labels=split.labels[kept]),
+        replace(split, images=split.images[~kept], labels=split.labels[~kept]),
+    )
+
+
+def stratified(labels: Tensor, size: int, seed: int) -> Tensor:
+    """`size` indices drawn without replacement, each class in its share (largest remainders)."""
+    counts = torch.bincount(labels)
+    ideal = counts.double() * size / len(labels)
+    sizes = ideal.floor().long()
+    sizes[(ideal - sizes).argsort(descending=True, stable=True)[: size - int(sizes.sum())]] += 1
+    drawn = []
+    for label, count in enumerate(sizes.tolist()):
+        members = (labels == label).nonzero().flatten()
+        order = permutation(len(members), derive_seed(seed, "stratified", label))
+        drawn.append(members[order[:count]])
+    return torch.cat(drawn)

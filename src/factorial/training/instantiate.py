@@ -1,0 +1,113 @@
+"""The one place where a config becomes an object, and the list of what it may become."""
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import hydra.utils
+from hydra.errors import InstantiationException
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from factorial.settings.messages import BadInput, unknown
+from factorial.settings.schema import is_number, targets
+
+# Roots of full names that need no permission, and only for classes of the part's own kind
+TRUSTED = ("torch", "torchvision", "factorial")
+PLACES = (
+    "torch.nn.",
+    "torch.optim.",
+    "torchvision.models.",
+    "torchvision.ops.",
+    "factorial.training.models.",
+)
+KINDS: dict[str, type] = {"model": nn.Module, "optimizer": Optimizer, "schedule": LRScheduler}
+
+
+def instantiate(key: str, node: dict[str, Any], allow: Sequence[str], *arguments: Any) -> Any:
+    """What `node["_target_"]` names, called with `arguments` and the rest of `node`.
+
+    `key` is where `node` stands in the config, `allow` the full names, or roots of names, that the
+    user trusts beside torch, torchvision and this package. Raises BadInput for what is not allowed,
+    before it is imported, for a class that is not there, a setting that the class does not take, or
+    a value that it refuses.
+    """
+    for place, target in targets(node, key):
+        vet(place, target, allow)
+    settings = {name: value for name, value in node.items() if name != "_target_"}
+    check(key, signature(key, node), settings, given=len(arguments))
+    try:
+        return hydra.utils.instantiate(node, *arguments, _convert_="all")
+    except InstantiationException as error:
+        if isinstance(error.__cause__, BadInput):
+            raise error.__cause__ from error
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise BadInput(f"{key}={settings}: {cause}") from error
+
+
+def vet(key: str, target: Any, allow: Sequence[str]) -> None:
+    """Raises BadInput for a name that may not be called.
+
+    A root is not enough: `torch.os.system` begins with torch. So what needs no permission is a
+    class, of the kind that its part of the config is made of, and defined where its name says.
+    """
+    name = str(target)
+    if any(name == trusted or name.startswith(f"{trusted}.") for trusted in allow):
+        return
+    refusal = BadInput(
+        f"{key}={name}: allowed are models, optimizers and schedules of {', '.join(TRUSTED)}, and "
+        f"what allow=[{name}] names"
+    )
+    if not name.startswith(PLACES) or any(part.startswith("_") for part in name.split(".")):
+        raise refusal
+    kind = KINDS[key.partition(".")[0]]
+    found = resolve(key, name)
+    if not (inspect.isclass(found) and issubclass(found, kind)):
+        raise refusal
+    if found.__module__.partition(".")[0] not in TRUSTED:
+        raise refusal
+
+
+def resolve(key: str, target: str) -> Any:
+    try:
+        return hydra.utils.get_object(target)
+    except (Exception, SystemExit) as error:
+        raise BadInput(
+            f"{key}={target}: allowed is the full name of a class that can be imported"
+        ) from error
+
+
+def untaken(key: str, node: dict[str, Any], allow: Sequence[str]) -> list[str]:
+    """The settings of a part that its class does not take. Raises BadInput."""
+    for place, target in targets(node, key):
+        vet(place, target, allow)
+    takes = signature(key, node).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes):
+        return []
+    known = {"_target_", *(parameter.name for parameter in takes)}
+    return [name for name in node if name not in known]
+
+
+def signature(key: str, node: dict[str, Any]) -> inspect.Signature:
+    place, target = f"{key}._target_", str(node.get("_target_"))
+    try:
+        return inspect.signature(resolve(place, target))
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"{place}={target}: allowed is a class whose arguments are known") from error
+
+
+def check(key: str, accepts: inspect.Signature, settings: dict[str, Any], given: int) -> None:
+    """Names against the signature, and a number wherever the default is one. Raises BadInput."""
+    parameters = list(accepts.parameters.values())[given:]
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    takes = {parameter.name: parameter.default for parameter in parameters}
+    for name, value in settings.items():
+        if name not in takes:
+            raise BadInput(unknown(f"{key}.{name}", list(takes)))
+        if is_number(takes[name]) and not is_number(value):
+            raise BadInput(f"{key}.{name}={value}: allowed is a number")
+    for name, default in takes.items():
+        if default is inspect.Parameter.empty and name not in settings:
+            raise BadInput(f"{key}.{name} is not set: {accepts} needs it")

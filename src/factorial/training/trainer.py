@@ -1,0 +1,195 @@
+"""The training loop: plain PyTorch, the step written once."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from factorial.results import Epoch, Evaluation, Position
+from factorial.settings.schema import Config
+from factorial.training.data import Data, Split
+from factorial.training.environment import derive_seed, permutation
+from factorial.training.fingerprint import fingerprint
+from factorial.training.instantiate import instantiate
+from factorial.training.sizes import steps_per_epoch
+
+EVALUATED_AT_ONCE = 1000  # examples; has no influence on the result
+
+
+@dataclass
+class State:
+    """What training changes: all that going on later needs, since randomness is derived."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: torch.optim.lr_scheduler.LRScheduler
+    epoch: int = 0  # whole epochs behind it
+    batch: int = 0  # batches of the next one behind it,
+    # what they add up to: their loss over examples, their gradients' norms over batches, seconds
+    loss: Tensor = field(default_factory=lambda: torch.zeros(()))
+    gradients: Tensor = field(default_factory=lambda: torch.zeros(()))
+    seconds: float = 0.0
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.batch)
+
+    def tree(self) -> dict[str, Any]:
+        """The state as nested dicts of tensors and plain values."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "loss": self.loss,
+            "gradients": self.gradients,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, tree: Mapping[str, Any]) -> None:
+        """Take over what `tree` gave, on this state's own device."""
+        self.model.load_state_dict(tree["model"])
+        self.optimizer.load_state_dict(tree["optimizer"])
+        self.schedule.load_state_dict(tree["schedule"])
+        self.epoch, self.batch = tree["epoch"], tree["batch"]
+        self.loss, self.gradients = tree["loss"], tree["gradients"]
+        self.seconds = tree["seconds"]
+
+
+class Diverged(ArithmeticError):
+    """The training loss is not finite any more."""
+
+
+def start(config: Config, device: torch.device) -> State:
+    """An untrained model, drawn from the seed alone, with its optimizer. Raises BadInput."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed, "init"))
+        model = instantiate(
+            "model", config.model, config.allow, config.data.shape, config.data.classes
+        )
+    model.to(device)
+    optimizer = instantiate("optimizer", config.optimizer, config.allow, model.parameters())
+    return State(
+        model, optimizer, instantiate("schedule", config.schedule, config.allow, optimizer)
+    )
+
+
+def fit(state: State, data: Data, config: Config) -> Iterator[Position | Epoch]:
+    """Train from where `state` is to the end of the last epoch. Raises Diverged.
+
+    Yields after every batch: the position within an epoch, the epoch's row at its end. Randomness
+    depends on (seed, purpose, epoch, batch) alone, so to stop at any yield and go on later is
+    bit-exact.
+    """
+    device = data.train.labels.device
+    for epoch in range(state.epoch + 1, config.epochs.count + 1):
+        order = permutation(len(data.train), derive_seed(config.seed, "order", epoch)).to(device)
+        batches = order.split(config.data.batch_size)[: steps_per_epoch(config.data)]
+        state.loss, state.gradients = state.loss.to(device), state.gradients.to(device)
+        state.model.train()
+        for index in batches[state.batch :]:
+            began = time.perf_counter()
+            torch.manual_seed(derive_seed(config.seed, "forward", epoch, state.batch))
+            images, labels = data.train[index]
+            with autocast(device, config.device.precision):
+                loss = F.cross_entropy(state.model(images), labels)
+            state.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            state.optimizer.step()
+            state.schedule.step()
+            state.loss += loss.detach() * len(index)
+            state.gradients = state.gradients + gradient_norms(state.model)
+            state.batch += 1
+            state.seconds += time.perf_counter() - began
+            if state.batch < len(batches):
+                yield state.position
+        yield end_epoch(state, data, config, examples=sum(map(len, batches)))
+
+
+def epochs(state: State, data: Data, config: Config) -> Iterator[Epoch]:
+    """The rows of `fit` alone."""
+    return (event for event in fit(state, data, config) if isinstance(event, Epoch))
+
+
+def end_epoch(state: State, data: Data, config: Config, examples: int) -> Epoch:
+    """Evaluate, and make ready for the next epoch."""
+    began = time.perf_counter()
+    sums = torch.cat([state.loss.reshape(1), state.gradients])
+    loss, *gradients = sums.tolist()  # the epoch's one sync with the device
+    train_loss = loss / examples
+    if not math.isfinite(train_loss):
+        raise Diverged(f"the training loss is {train_loss} in epoch {state.epoch + 1}")
+    row = Epoch(
+        epoch=state.epoch + 1,
+        train_loss=train_loss,
+        validation=evaluate(state.model, data.validation, config.device.precision),
+        seconds=state.seconds + time.perf_counter() - began,
+        gradients=tuple(norm / state.batch for norm in gradients),
+        weights=fingerprint(state.model.state_dict()),
+    )
+    state.epoch, state.batch, state.seconds = row.epoch, 0, 0.0
+    state.loss, state.gradients = torch.zeros_like(state.loss), torch.zeros(())
+    return row
+
+
+def gradient_norms(model: nn.Module) -> Tensor:
+    """The Euclidean norm of the gradient of each layer's weights, first layer first: [layers]."""
+    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    return torch.stack([weight.grad.norm() for weight in weights if weight.grad is not None])
+
+
+@torch.inference_mode()
+def predict(model: nn.Module, split: Split, precision: str) -> Tensor:
+    """The logits of a whole split that is not empty: float32 [n, classes]."""
+    device = split.labels.device
+    model.eval()
+    logits = []
+    for index in torch.arange(len(split), device=device).split(EVALUATED_AT_ONCE):
+        with autocast(device, precision):
+            logits.append(model(split[index][0]).float())
+    return torch.cat(logits)
+
+
+def evaluate(model: nn.Module, split: Split, precision: str) -> Evaluation | None:
+    """Loss and accuracy on a whole split; None where it is empty."""
+    return judge(predict(model, split, precision), split.labels) if len(split) else None
+
+
+def judge(logits: Tensor, labels: Tensor) -> Evaluation:
+    """Logits float32 [n, classes] against labels int64 [n]."""
+    correct = (logits.argmax(1) == labels).sum()
+    return Evaluation(F.cross_entropy(logits, labels).item(), correct.item() / len(labels))
+
+
+def final(model: nn.Module, test: Split, config: Config) -> tuple[dict[str, float], Tensor]:
+    """Loss and accuracy on the test set, what the model costs in parameters, and its logits.
+
+    Where asked for, accuracy on unscaled pixels too.
+    """
+    logits = predict(model, test, config.device.precision)
+    scaled = judge(logits, test.labels)
+    closing = {"test/loss": scaled.loss, "test/accuracy": scaled.accuracy}
+    if config.data.test_unscaled:
+        unscaled = predict(model, test.unscaled(), config.device.precision)
+        closing["test/accuracy_as_published"] = judge(unscaled, test.labels).accuracy
+    closing["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+    return closing, logits
+
+
+def best(rows: Sequence[Epoch]) -> dict[str, float]:
+    """The first epoch with the highest validation accuracy; nothing where nothing is held out."""
+    held_out = [(row.validation.accuracy, -row.epoch) for row in rows if row.validation is not None]
+    if not held_out:
+        return {}
+    accuracy, negative = max(held_out)
+    return {"best/validation_accuracy": accuracy, "best/epoch": -negative}
+
+
+def autocast(device: torch.device, precision: str) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
