@@ -8,12 +8,10 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
-import hydra.utils
-
 from factorial.settings.messages import OPEN
 from factorial.settings.places import PACKAGE
 from factorial.settings.schema import Config, targets
-from factorial.settings.sources import Sources, behind, distributions
+from factorial.settings.sources import Sources, behind, distributions, locate
 
 # The one list of settings that can't change a result
 EXCLUDED = (
@@ -110,7 +108,7 @@ def without_defaults(part: dict[str, Any]) -> dict[str, Any]:
 
 def defaults(target: str) -> dict[str, Any]:
     try:
-        parameters = inspect.signature(hydra.utils.get_object(target)).parameters.values()
+        parameters = inspect.signature(locate(target)).parameters.values()
     except (ValueError, TypeError):  # not called, or it doesn't tell how
         return {}
     return {one.name: one.default for one in parameters if one.default is not one.empty}

@@ -5,12 +5,11 @@ import functools
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from importlib.machinery import ModuleSpec
 from importlib.metadata import packages_distributions
 from pathlib import Path
-from typing import NamedTuple
-
-import hydra.utils
+from typing import Any, NamedTuple
 
 from factorial.settings.places import PACKAGE
 
@@ -31,7 +30,7 @@ def behind(target: str) -> Sources:
     The module that is named, the one where the object is defined, and what the user's own among
     them import in turn, in functions too. What is imported by a computed name is not seen.
     """
-    named = hydra.utils.get_object(target)  # loads its modules
+    named = locate(target)  # loads its modules
     waiting = [*packages(target), *packages(str(getattr(named, "__module__", "")))]
     sources = Sources({}, set())
     while waiting:
@@ -46,6 +45,19 @@ def behind(target: str) -> Sources:
             sources.files[name] = file
             waiting += imported(file, name)
     return sources
+
+
+def locate(target: str) -> Any:
+    """What a full name names, as Hydra finds it: a module on the way is imported.
+
+    Raises whatever that import raises. hydra.utils.get_object would log it as well.
+    """
+    top, *names = target.split(".")
+    place, named = top, import_module(top)
+    for name in names:
+        place = f"{place}.{name}"
+        named = getattr(named, name) if hasattr(named, name) else import_module(place)
+    return named
 
 
 @functools.cache  # a sixth of a second

@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from factorial.settings.messages import BadInput, unknown
 from factorial.settings.schema import is_number, targets
+from factorial.settings.sources import locate
 
 # Roots of full names that need no permission, and only for classes of the part's own kind
 TRUSTED = ("torch", "torchvision", "factorial")
@@ -83,11 +84,11 @@ def vet(key: str, target: Any, allow: Sequence[str]) -> None:
 
 def resolve(key: str, target: str) -> Any:
     try:
-        return hydra.utils.get_object(target)
+        return locate(target)
     except (Exception, SystemExit) as error:
         raise BadInput(
             f"{key}={target}: allowed is the full name of a class that can be imported "
-            f"({said(error.__cause__ or error)})"
+            f"({said(error)})"
         ) from error
 
 
@@ -104,8 +105,9 @@ def untaken(key: str, node: dict[str, Any], allow: Sequence[str]) -> list[str]:
 
 def signature(key: str, node: dict[str, Any]) -> inspect.Signature:
     place, target = f"{key}._target_", str(node.get("_target_"))
+    named = resolve(place, target)
     try:
-        return inspect.signature(resolve(place, target))
+        return inspect.signature(named)
     except (ValueError, TypeError) as error:
         raise BadInput(f"{place}={target}: allowed is a class whose arguments are known") from error
 
