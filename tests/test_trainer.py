@@ -261,6 +261,18 @@ def test_a_loss_that_is_not_finite_ends_training() -> None:
         trained(configured("optimizer=sgd", "optimizer.lr=1e30"))
 
 
+def test_an_infinite_loss_is_not_finite_either() -> None:
+    with pytest.raises(trainer.Diverged, match="the training loss is inf in epoch 1"):
+        trained(own("Hopeless", "data.batch_size=1293"))
+
+
+def test_a_later_epoch_that_diverges_is_named() -> None:
+    state, splits, _ = trained(configured("model=linear"))
+    state.model[1].weight.data.fill_(math.nan)
+    with pytest.raises(trainer.Diverged, match="the training loss is nan in epoch 2"):
+        next(trainer.epochs(state, splits, configured("model=linear", "epochs.count=2")))
+
+
 def test_without_validation_there_is_no_validation_row() -> None:
     config = configured("data.validation_share=0")
     _, splits, (row,) = trained(config)
@@ -326,6 +338,26 @@ class Drawing(torch.nn.Linear):
         return super().forward(F.dropout(images.flatten(1), 0.5, training=True))
 
 
+class OnceOnly(Odd):
+    """Of which a layer has a part in the first batch alone."""
+
+    used_up = False
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(images)
+        if not self.used_up:
+            logits, self.used_up = logits + self.unused(images.flatten(1)), True
+        return logits
+
+
+class Hopeless(Odd):
+    """The first class has probability 0, so the loss of its examples is infinite."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits = super().forward(images)
+        return torch.cat([torch.full_like(logits[:, :1], -math.inf), logits[:, 1:]], dim=1)
+
+
 class Empty(torch.nn.Flatten):
     """A model that has nothing to train."""
 
@@ -343,6 +375,18 @@ def test_a_layer_without_a_gradient_has_norm_0_and_one_that_is_not_trained_has_n
     assert len(row.gradients) == 2
     assert row.gradients[0] > 0 and row.gradients[1] == 0
     assert trained(own("OnlyScales"))[2][0].gradients == ()
+
+
+def test_a_batch_moves_no_layer_that_had_no_part_in_it() -> None:
+    """Adam's momentum would, were the gradient 0 instead of none."""
+    config = own("OnceOnly")
+    state = trainer.start(config, CPU)
+    start, training = state.model.unused.weight.clone(), trainer.fit(state, digits(config), config)
+    next(training)
+    moved = state.model.unused.weight.clone()
+    next(training)
+    assert not torch.equal(moved, start)
+    assert torch.equal(state.model.unused.weight, moved)
 
 
 def test_a_model_that_draws_in_evaluation_draws_the_same_again() -> None:

@@ -93,8 +93,8 @@ def spec_of(module: str) -> ModuleSpec | None:
             path = above.submodule_search_locations
         if path is None:  # no package, so nothing lies within it
             return None
-    found = (finder.find_spec(module, path) for finder in sys.meta_path)
-    return next((spec for spec in found if spec is not None), None)
+    specs = (finder.find_spec(module, path) for finder in sys.meta_path)
+    return next((spec for spec in specs if spec is not None), None)
 
 
 def imported(file: Path, module: str) -> Iterator[str]:

@@ -156,7 +156,10 @@ def gradient_norms(model: nn.Module) -> Tensor:
 
 @torch.inference_mode()
 def predict(model: nn.Module, split: Split, precision: str) -> Tensor:
-    """The logits of a whole split that is not empty: float32 [n, classes]."""
+    """The logits of a whole split that is not empty: float32 [n, classes].
+
+    Leaves the model in evaluation mode.
+    """
     device = split.labels.device
     torch.manual_seed(derive_seed(0, "evaluation"))  # for a model that draws even then
     model.eval()
