@@ -33,9 +33,14 @@ class Split:
 
     def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """A batch: images float32, divided by `white`, and labels."""
+        batch = self.at(index)
+        return batch.images.float().div_(self.white), batch.labels
+
+    def at(self, index: Tensor) -> "Split":
+        """The examples at these places, in their order."""
         # index_select copies whole images; indexing with a tensor would go pixel by pixel
-        images = self.images.index_select(0, index).float().div_(self.white)
-        return images, self.labels.index_select(0, index)
+        images, labels = self.images.index_select(0, index), self.labels.index_select(0, index)
+        return replace(self, images=images, labels=labels)
 
     def to(self, device: torch.device) -> "Split":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
@@ -151,10 +156,7 @@ def divide(split: Split, held_out: Tensor) -> tuple[Split, Split]:
     """What is not held out, and what is, each in the order in which it is stored."""
     kept = torch.ones(len(split), dtype=torch.bool)
     kept[held_out] = False
-    return (
-        replace(split, images=split.images[kept], labels=split.labels[kept]),
-        replace(split, images=split.images[~kept], labels=split.labels[~kept]),
-    )
+    return split.at(kept.nonzero().flatten()), split.at((~kept).nonzero().flatten())
 
 
 def stratified(labels: Tensor, size: int, seed: int) -> Tensor:
