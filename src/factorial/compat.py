@@ -22,6 +22,7 @@ def run_exit_functions() -> bool:
     return run is not None
 
 
+@functools.cache
 def spare_compiler() -> None:
     """Keep torch.optim from importing torch's compiler: a second that a step does without.
 
@@ -32,8 +33,6 @@ def spare_compiler() -> None:
     import torch
     from torch.optim import Optimizer
 
-    if "torch._dynamo" in sys.modules:
-        return
     classes = {kind for kind in vars(torch.optim).values() if inspect.isclass(kind)}
     for kind in (Optimizer, *(kind for kind in classes if issubclass(kind, Optimizer))):
         for name, function in list(vars(kind).items()):
