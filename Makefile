@@ -3,61 +3,69 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: train test test-fast lint lock bench claims repro readme-figures clean help
+.PHONY: help train test test-fast lint bench claims readme-figures repro lock clean
 
-help:
-	@echo "make train [ARGS=...]  make test  make test-fast  make lint  make bench  make claims  make repro  make readme-figures  make lock  make clean"
+help: ## this list; ARGS="..." passes further settings on: make train ARGS="model=linear epochs=5"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-train: .venv/complete
+train: .venv/complete ## the main job: an MLP with Adam on MNIST
 	$(BIN)/python train.py model=mlp optimizer=adam $(ARGS)
 
-test: .venv/complete
+test: .venv/complete ## all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-test-fast: .venv/complete
+test-fast: .venv/complete ## the tests that take no seconds
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-lint: .venv/complete
+lint: .venv/complete ## ruff, and mypy in strict mode
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/complete
+bench: .venv/complete ## seconds an epoch, beside the article's own loop
 	$(BIN)/python benchmarks/article.py $(ARGS)
 
-# DVC in an environment of its own; its programs find this project's python first
-repro: .venv/complete .venv-dvc/complete
-	PATH="$(CURDIR)/$(BIN):$$PATH" .venv-dvc/bin/dvc repro $(ARGS)
-
-# Trains what is not on record yet, then writes the README's numbers and pictures anew
-readme-figures: .venv/complete
-	$(BIN)/factorial claims write=true $(ARGS)
-
-# The README's numbers, measured again on MNIST
-claims: .venv/complete
+claims: .venv/complete ## the README's numbers, measured again on MNIST
 	$(BIN)/factorial claims $(ARGS)
 
-# Versions and hashes for Linux, macOS and Windows, Python 3.11 to 3.13; no index is named.
-lock: .venv/complete
+readme-figures: .venv/complete ## the README's numbers and pictures anew; trains what is not on record
+	$(BIN)/factorial claims write=true $(ARGS)
+
+# DVC in an environment of its own; its programs find this project's python first
+repro: .venv/complete .venv-dvc/complete ## data, sweep and report as a DVC pipeline
+	PATH="$(CURDIR)/$(BIN):$$PATH" .venv-dvc/bin/dvc repro $(ARGS)
+
+# For Linux, macOS and Windows, Python 3.11 to 3.13; no index is named.
+lock: .venv/complete ## newest versions of all packages, with their hashes
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-annotate --upgrade --extra dev pyproject.toml --output-file requirements.lock
 
 	echo "dvc>=3.60" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --upgrade - --output-file requirements-dvc.lock
 
-clean:
+clean: ## removes both environments
 	rm -rf .venv .venv-dvc
+
+# Installs $(2) into $(1), in plain sight. Of pip's warnings it leaves out a line for each package and
+# each folder of packages that pip's configuration names and that does not hold the package.
+define install
+@{ { $(1)/bin/python -m pip --disable-pip-version-check install $(2) 2>&1 >&3; echo $$? >$(1)/status; } \
+    | grep --line-buffered -v "is ignored: it is neither a file nor a directory" >&2; } 3>&1; \
+exit $$(cat $(1)/status)
+endef
 
 # The last line of an installation: until it stands, an interrupted one starts afresh.
 .venv/complete: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.version_info >= (3, 11) or sys.exit(f"Factorial needs Python 3.11 or newer; {sys.executable} is {v}: make PYTHON=/path/to/another")'
 	@test -f $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
-	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	@echo "installing Factorial's packages into .venv: 6 GB, minutes; once"
+	$(call install,.venv,--require-hashes --requirement requirements.lock)
+	$(call install,.venv,--quiet --no-deps --no-build-isolation --editable .)
 	@touch $@
 
 .venv-dvc/complete: requirements-dvc.lock
 	@$(PYTHON) -m venv --clear .venv-dvc
-	.venv-dvc/bin/python -m pip install --quiet --require-hashes --requirement requirements-dvc.lock
+	@echo "installing DVC into .venv-dvc, once"
+	$(call install,.venv-dvc,--require-hashes --requirement requirements-dvc.lock)
 	@touch $@

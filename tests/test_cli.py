@@ -20,9 +20,14 @@ NOWHERE = {
 }
 
 
-def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train.py", *words]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | env, text=True, capture_output=True)
+def run(*words: str, folder: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    """`python train.py ...`"""
+    return python(str(ROOT / "train.py"), *words, folder=folder, **env)
+
+
+def python(*words: str, folder: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *words]
+    return subprocess.run(command, cwd=folder, env=os.environ | env, text=True, capture_output=True)
 
 
 def test_a_run_ends_with_accuracy_id_folder_and_the_command_for_the_page(tmp_path: Path) -> None:
@@ -62,6 +67,81 @@ def test_help_shows_groups_options_and_five_examples() -> None:
     assert examples.count("python train.py") == 5
 
 
+def test_help_keeps_the_comments_of_the_configs() -> None:
+    said = python("-m", "factorial", "train", "--help", "data=digits", "model=linear").stdout
+    assert "of the weights' initial values and of the order of the examples" in said
+    assert "# model=linear" in said
+    assert "hidden:" not in said
+    assert "    # 1,797 handwritten digits of 8 x 8 pixels that ship inside scikit-learn" in said
+    assert "# seconds between checkpoints within a run; where it ends is always kept" in said
+    assert "output_subdir" not in said
+    assert not [line for line in said.splitlines() if line != line.rstrip()]
+
+
+@pytest.mark.parametrize(
+    ("command", "comment"),
+    {
+        "claims": "true: put what is measured here into claims.yaml, the README and docs/",
+        "clean": "true, or --delete: remove it",
+        "compare": "the file that a sweep wrote with ledger=FILE: that sweep",
+        "fetch": "a file that gets the data set's name, sizes and digest, as JSON",
+        "predict": "PNG or JPEG files, or folders of them",
+        "register": "of the registered model; each registration is a version of it",
+        "replay": "CPU threads; null: as recorded",
+    }.items(),
+)
+def test_a_command_s_help_keeps_its_comments_and_imports_nothing_heavy(
+    command: str, comment: str
+) -> None:
+    done = python("-X", "importtime", "-m", "factorial", command, "--help")
+    assert done.returncode == 0
+    assert comment in done.stdout
+    imported = set(re.findall(r"\| +(\w+)$", done.stderr, re.MULTILINE))
+    assert "omegaconf" in imported
+    assert not imported & {"torch", "mlflow", "pandas", "matplotlib", "hydra"}
+
+
+def test_the_overview_has_a_line_for_each_command() -> None:
+    for words in ([], ["--help"], ["-h"]):
+        done = python("-m", "factorial", *words)
+        assert done.returncode == 0
+        lines = re.findall(r"^  (\w+) +(\w.*\.?)$", done.stdout, re.MULTILINE)
+        assert [name for name, _ in lines] == [
+            "claims", "clean", "compare", "fetch", "predict", "register", "replay", "train",
+        ]  # fmt: skip
+
+
+def test_an_unknown_command_is_one_line_and_exit_code_1() -> None:
+    done = python("-m", "factorial", "compar", "sweep=1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: compar is not a command: allowed are "
+        "claims, clean, compare, fetch, predict, register, replay, train\n"
+    )
+
+
+@pytest.mark.parametrize("words", [["seed=3"], ["-m", "seed=3,4"]])
+def test_what_is_about_to_happen_is_said_before_anything_heavy_is_imported(
+    words: list[str], tmp_path: Path
+) -> None:
+    where = ["data=digits", "epochs=1", "report=false", f"outputs={tmp_path}"]
+    command = [sys.executable, "-u", "-X", "importtime", "train.py", *words, *where]
+    done = subprocess.run(
+        command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
+    lines = done.stdout.splitlines()
+    said = next(n for n, line in enumerate(lines) if not line.startswith("import time:"))
+    assert "seed=3" in lines[said] or " s3 " in lines[said]
+    for library in ("torch", "mlflow"):
+        assert next(n for n, line in enumerate(lines) if line.endswith(f" {library}")) > said
+
+
+def test_outputs_land_where_the_user_stands(tmp_path: Path) -> None:
+    done = run("data=digits", "epochs=1", "tracking=off", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["outputs"]
+
+
 @pytest.mark.parametrize(
     ("word", "message"),
     {
@@ -70,7 +150,6 @@ def test_help_shows_groups_options_and_five_examples() -> None:
         "optimizer.lrr=1": "error: optimizer.lrr is not a setting (did you mean lr?): allowed",
         "epochs=0": "error: epochs.count=0: allowed is a whole number, 1 or more\n",
         "data.batch_size=x": "error: data.batch_size=x: allowed is a whole number, 1 or more\n",
-        "model.hidden=[]": "error: model.hidden=[]: allowed is a list of one or more whole numbers",
     }.items(),
 )
 def test_bad_input_is_one_line_and_exit_code_1(word: str, message: str, tmp_path: Path) -> None:
@@ -78,6 +157,15 @@ def test_bad_input_is_one_line_and_exit_code_1(word: str, message: str, tmp_path
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_a_class_refuses_is_one_line_behind_what_was_to_happen(tmp_path: Path) -> None:
+    done = train(tmp_path, "data=digits", "model.hidden=[]")
+    assert done.returncode == 1
+    assert done.stdout.count("\n") == done.stderr.count("\n") == 1
+    form = r"error: model.hidden=\[\]: allowed is a list of one or more whole numbers, 1 or more\n"
+    assert re.fullmatch(form, done.stderr)
     assert not list(tmp_path.iterdir())
 
 
@@ -130,7 +218,7 @@ def test_a_sweep_without_mnist_falls_back_as_one(tmp_path: Path) -> None:
 
 
 def test_a_preset_never_falls_back(tmp_path: Path) -> None:
-    done = train(tmp_path, "experiment=article", f"data.root={tmp_path / 'none'}", env=NOWHERE)
+    done = train(tmp_path, "-m", "experiment=article", f"data.root={tmp_path}/none", env=NOWHERE)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: MNIST is not in")
+    assert done.stderr.startswith("error: no combination can start: MNIST is not in")
     assert done.stderr.count("\n") == 1

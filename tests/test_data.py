@@ -7,6 +7,8 @@ import os
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import sklearn.datasets
 import torch
 import torchvision.datasets
 from conftest import CPU, configured, digits
@@ -73,10 +76,10 @@ def idx(shape: tuple[int, ...], values: bytes) -> bytes:
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The class MNIST with a local mirror; the paths that were asked of it."""
+    """A data set of 50 and 20 images at a local mirror; the paths that were asked of it."""
     folder = tmp_path / "server"
     folder.mkdir()
-    resources, known = [], {}
+    archives, known = [], {}
     for name in NAMES:
         count = 50 if name.startswith("train") else 20
         shape = (count, 28, 28) if "images" in name else (count,)
@@ -84,7 +87,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
         content = idx(shape, bytes(i % 10 for i in range(size)))
         packed = gzip.compress(content, mtime=0)
         (folder / f"{name}.gz").write_bytes(packed)
-        resources.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
+        archives.append(hashlib.md5(packed).hexdigest())
         known[name] = hashlib.sha256(content).hexdigest()
     asked: list[str] = []
 
@@ -95,9 +98,9 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     address = f"http://127.0.0.1:{server.server_address[1]}/"
-    for dataset in (torchvision.datasets.MNIST, torchvision.datasets.FashionMNIST):
-        monkeypatch.setattr(dataset, "mirrors", [address])
-        monkeypatch.setattr(dataset, "resources", resources)
+    monkeypatch.setattr(downloads, "mirrors", lambda name: [address])
+    for name in ("mnist", "fashion_mnist"):
+        monkeypatch.setitem(downloads.ARCHIVES, name, tuple(archives))
     monkeypatch.setattr(downloads, "MNIST", known)
     yield asked
     server.shutdown()
@@ -105,10 +108,12 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
 
 def test_a_missing_data_set_is_downloaded_once(served: list[str], tmp_path: Path) -> None:
     train, test = downloads.open_dataset("mnist", tmp_path)
-    assert (len(train), len(test)) == (50, 20)
-    before = len(served)
+    assert [list(part.images.shape) for part in (train, test)] == [[50, 28, 28], [20, 28, 28]]
+    assert test.labels.tolist() == [*range(10), *range(10)]
+    asked = [f"{name}.gz" for name in (NAMES[0], *NAMES)]  # whether the mirror answers, then each
+    assert [path.lstrip("/") for path in served] == asked
     downloads.open_dataset("mnist", tmp_path)
-    assert len(served) == before
+    assert len(served) == len(asked)
     assert not list(tmp_path.glob(".incoming*"))
 
 
@@ -116,9 +121,8 @@ def test_several_processes_may_start_at_once(served: list[str], tmp_path: Path) 
     context = multiprocessing.get_context("fork")
     with context.Pool(4) as pool:
         pool.starmap(downloads.require, [("mnist", tmp_path)] * 4)
-    # 4 x "does it answer", then each archive once (its redirects are looked up first)
-    assert len(served) <= 4 + 2 * len(NAMES)
-    assert len(downloads.open_dataset("mnist", tmp_path)[0]) == 50
+    assert len(served) <= 4 + len(NAMES)  # does it answer, four times, and each archive once
+    assert len(downloads.open_dataset("mnist", tmp_path)[0].labels) == 50
 
 
 def test_what_arrives_damaged_is_not_kept(served: list[str], tmp_path: Path) -> None:
@@ -126,6 +130,22 @@ def test_what_arrives_damaged_is_not_kept(served: list[str], tmp_path: Path) -> 
     with pytest.raises(downloads.Missing, match=r"can't be downloaded .*corrupted"):
         downloads.open_dataset("mnist", tmp_path)
     assert not list((tmp_path / "MNIST" / "raw").iterdir())
+    assert not list(tmp_path.glob(".incoming*"))
+
+
+def test_an_archive_is_there_before_its_file(
+    served: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    appeared: list[str] = []
+
+    def replace(source: Path, target: Path) -> None:
+        appeared.append(target.name)
+        shutil.move(source, target)
+
+    monkeypatch.setattr(downloads.os, "replace", replace)
+    downloads.require("mnist", tmp_path)
+    assert sorted(appeared) == sorted([*NAMES, *(f"{name}.gz" for name in NAMES)])
+    assert all(appeared.index(f"{name}.gz") < appeared.index(name) for name in NAMES)
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
@@ -144,6 +164,14 @@ def test_a_damaged_file_is_named(
     path.write_bytes(content)
     with pytest.raises(BadInput, match=rf"{file} is damaged .* delete it and run again"):
         downloads.open_dataset(name, tmp_path)
+
+
+def test_a_damaged_archive_vouches_for_nothing(served: list[str], tmp_path: Path) -> None:
+    downloads.open_dataset("fashion_mnist", tmp_path)
+    archive = tmp_path / "FashionMNIST" / "raw" / f"{NAMES[1]}.gz"
+    archive.write_bytes(gzip.compress(archive.with_suffix("").read_bytes(), mtime=1))
+    with pytest.raises(BadInput, match=rf"{NAMES[1]}.gz is damaged"):
+        downloads.open_dataset("fashion_mnist", tmp_path)
 
 
 def test_a_file_that_nothing_vouches_for_is_not_used(served: list[str], tmp_path: Path) -> None:
@@ -165,11 +193,68 @@ def test_missing_files_are_named_with_what_to_do(
 ) -> None:
     downloads.open_dataset("mnist", tmp_path)
     (tmp_path / "MNIST" / "raw" / NAMES[2]).unlink()
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", ["http://127.0.0.1:9/"])
+    monkeypatch.setattr(downloads, "mirrors", lambda name: ["http://127.0.0.1:9/"])
     with pytest.raises(downloads.Missing) as caught:
         downloads.open_dataset("mnist", tmp_path)
     assert f"(missing: {NAMES[2]})" in str(caught.value)
     assert "FACTORIAL_DATA" in str(caught.value)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"])
+def test_a_transfer_that_stalls_fails_after_a_while_and_leaves_other_sockets_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    monkeypatch.setattr(downloads, "STALL", 0.2)
+    meanwhile = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            connection.sendall(said)
+            meanwhile.append(socket.getdefaulttimeout())
+            while connection.recv(1 << 16):  # until the other side gives up
+                pass
+
+        threading.Thread(target=serve, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            downloads.transfer(f"http://127.0.0.1:{server.getsockname()[1]}/a", tmp_path / "a")
+    assert time.monotonic() - began < 2
+    assert meanwhile == [None]
+
+
+def test_the_addresses_and_checksums_are_those_of_torchvision() -> None:
+    for name in ("mnist", "fashion_mnist", "kmnist"):
+        dataset = getattr(torchvision.datasets, downloads.CLASSES[name])
+        ours = zip(NAMES, downloads.ARCHIVES[name], strict=True)
+        assert [(f"{file}.gz", md5) for file, md5 in ours] == dataset.resources
+        assert downloads.mirrors(name) == dataset.mirrors
+
+
+def test_digits_are_those_of_scikit_learn_with_and_without_its_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    theirs = sklearn.datasets.load_digits()
+    direct = data.digits_table()
+    monkeypatch.setattr(data, "DIGITS", "sklearn/elsewhere.csv.gz")
+    for table in (direct, data.digits_table()):
+        assert (table[:, :-1].reshape(-1, 8, 8) == theirs.images).all()
+        assert (table[:, -1] == theirs.target).all()
+
+
+@pytest.mark.slow
+def test_data_on_disk_need_no_library_that_takes_seconds_to_import(
+    served: list[str], tmp_path: Path
+) -> None:
+    downloads.open_dataset("mnist", tmp_path)
+    program = (
+        "import pathlib, sys; from factorial.training import data, downloads; "
+        f"downloads.MNIST = {downloads.MNIST}; data.read('digits', None, 16); "
+        f"data.read('mnist', pathlib.Path({str(tmp_path)!r}), 255); "
+        "print({'torchvision', 'sklearn', 'torch._dynamo'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True)
+    assert done.stdout == "set()\n", done.stderr
 
 
 @pytest.mark.slow
@@ -178,7 +263,7 @@ def test_a_network_that_never_answers_takes_at_most_15_seconds(
 ) -> None:
     silent = socket.create_server(("127.0.0.1", 0))  # takes connections and says nothing
     address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
-    monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", [address, address])
+    monkeypatch.setattr(downloads, "mirrors", lambda name: [address, address])
     began = time.monotonic()
     with pytest.raises(downloads.Missing):
         downloads.open_dataset("mnist", tmp_path)
@@ -197,6 +282,15 @@ def test_a_flipped_bit_of_mnist_itself_is_found(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(BadInput, match=f"{NAMES[2]} is damaged"):
         downloads.open_dataset("mnist", tmp_path)
+
+
+@pytest.mark.mnist
+def test_mnist_is_what_torchvision_reads() -> None:
+    root = Path(os.environ["FACTORIAL_DATA"])
+    for ours, train in zip(downloads.open_dataset("mnist", root), (True, False), strict=True):
+        theirs = torchvision.datasets.MNIST(root, train=train)
+        assert torch.equal(ours.images, theirs.data)
+        assert torch.equal(ours.labels, theirs.targets)
 
 
 @pytest.mark.mnist

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
@@ -87,3 +87,9 @@ def test_a_run_keeps_its_provenance_and_a_digest_for_every_epoch(tmp_path: Path)
     rows = json.loads((artifacts / "metrics.json").read_text())["epochs"]
     assert len({row["weights"] for row in rows}) == 3
     assert {len(row["weights"]) for row in rows} == {64}
+
+
+def test_the_folders_of_installers_say_what_their_metadata_say() -> None:
+    theirs = {provenance.spelled(one.name): one.version for one in reversed([*distributions()])}
+    assert provenance.installed() == theirs
+    assert theirs["torch"] == version("torch")

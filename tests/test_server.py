@@ -12,6 +12,9 @@ from urllib.request import urlopen
 
 import pytest
 from conftest import ROOT, train
+from mlflow import MlflowClient
+
+from factorial import compat
 
 pytestmark = pytest.mark.slow
 
@@ -71,3 +74,14 @@ def test_a_run_on_the_server_replays_identically_in_another_folder(
     done = train(tmp_path, *words, command="replay")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "verdict: identical" in done.stdout
+
+
+def test_a_server_gives_a_metric_of_many_runs_at_once_as_run_by_run(swept: str) -> None:
+    client = MlflowClient(swept)
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    runs = [run.info.run_id for run in client.search_runs(ids)]
+    name = "validation/accuracy"
+    one_by_one = [point for run in runs for point in compat.points_of_run(client, run, name)]
+    assert len(one_by_one) >= 4 * 2
+    client.get_metric_history = None  # asked for nothing run by run
+    assert sorted(compat.metric_points(client, runs, name, 100)) == sorted(one_by_one)

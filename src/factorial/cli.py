@@ -12,21 +12,21 @@ from pathlib import Path
 from typing import NoReturn
 
 from factorial import compat
+from factorial.settings import words
 from factorial.settings.messages import report
-from factorial.settings.words import HELP
 
 COMMANDS = Path(__file__).parent / "commands"
 
 
 def main() -> NoReturn:
     """`factorial COMMAND ...`."""
-    command, *words = sys.argv[1:] or ["--help"]
-    if command in HELP:
+    command, *typed = sys.argv[1:] or ["--help"]
+    if command in words.HELP:
         print(overview())
         sys.exit(0)
     if command not in names():
         sys.exit(f"error: {command} is not a command: allowed are {', '.join(names())}")
-    run(command, words)
+    run(command, typed)
 
 
 def names() -> list[str]:
@@ -48,12 +48,14 @@ def summary(file: Path) -> str:
     return docstring.partition("\n")[0]
 
 
-def run(command: str, words: Sequence[str]) -> NoReturn:
+def run(command: str, typed: Sequence[str]) -> NoReturn:
     """Bring a command to its end, and the process with it."""
     gc.set_threshold(100_000, 20, 100)  # imports make a million objects that stay: not searched
 
     def task() -> object:
-        return importlib.import_module(f"factorial.commands.{command}").main(words)
+        if command != "train" and set(typed) & set(words.HELP):
+            return words.read(command, typed)  # shown in a moment, without what a command imports
+        return importlib.import_module(f"factorial.commands.{command}").main(typed)
 
     leave(code_of(task))
 

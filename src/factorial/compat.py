@@ -1,7 +1,10 @@
 """Private surfaces of libraries, each with its reason and a way round where it is gone."""
 
 import atexit
-from collections.abc import Sequence
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Point = tuple[str, int, float]  # run, step, value
@@ -17,6 +20,59 @@ def run_exit_functions() -> bool:
     if run is not None:
         run()
     return run is not None
+
+
+@functools.cache
+def spare_compiler() -> None:
+    """Keep torch.optim from importing torch's compiler: a second that a step does without.
+
+    Two decorators import torch._dynamo whenever an optimizer is made or steps, to keep a compiler
+    away from it. Where none is loaded there is nothing to keep away, so what they decorate is
+    called itself; as soon as one is, they are again. Where torch has others, they stay.
+    """
+    import torch
+    from torch.optim import Optimizer
+
+    classes = {kind for kind in vars(torch.optim).values() if inspect.isclass(kind)}
+    for kind in (Optimizer, *(kind for kind in classes if issubclass(kind, Optimizer))):
+        for name, function in list(vars(kind).items()):
+            decorator = getattr(getattr(function, "__code__", None), "co_qualname", None)
+            if decorator in DECORATORS:
+                setattr(kind, name, DECORATORS[decorator](function))
+
+
+def undecorated(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A method under torch._disable_dynamo, which decides nothing but what is compiled."""
+    plain = function.__wrapped__  # type: ignore[attr-defined]
+
+    @functools.wraps(plain)
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return (function if "torch._dynamo" in sys.modules else plain)(*args, **kwargs)
+
+    return method
+
+
+def without_graph_breaks(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An optimizer's step, which sets whether gradients are recorded, and breaks graphs around."""
+    import torch
+
+    plain = function.__wrapped__  # type: ignore[attr-defined]
+
+    @functools.wraps(plain)
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if "torch._dynamo" in sys.modules:
+            return function(self, *args, **kwargs)
+        with torch.set_grad_enabled(self.defaults["differentiable"]):
+            return plain(self, *args, **kwargs)
+
+    return step
+
+
+# torch's own, by the names of their inner functions
+DECORATORS = {
+    "_disable_dynamo.<locals>.inner": undecorated,
+    "_use_grad_for_differentiable.<locals>._use_grad": without_graph_breaks,
+}
 
 
 def metric_points(client: Any, runs: Sequence[str], name: str, most: int) -> list[Point]:

@@ -9,6 +9,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from factorial import console
+
 
 class FactorialSweeper(Sweeper):
     """All combinations of all levels, and a preset's systems, through whichever launcher is set."""
@@ -26,12 +28,13 @@ class FactorialSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        assert self.config is not None and self.hydra_context is not None
+        base, loader = self.config, self.hydra_context.config_loader
+        if not base.plan:  # what follows takes seconds to import
+            console.say(f"sweep of {' '.join(arguments)}")
         from factorial.runs.grid import combinations
         from factorial.runs.sweep import run_sweep
         from factorial.settings.combination import Combination, Composer
-
-        assert self.config is not None and self.hydra_context is not None
-        base, loader = self.config, self.hydra_context.config_loader
 
         def compose(words: list[str]) -> Combination:
             return Combination.split(loader.load_sweep_config(base, words))

@@ -41,15 +41,15 @@ def compose_and_run(composed: DictConfig) -> object:
 
 def job(combination: Combination) -> object:
     """What follows takes seconds to import, so what is wrong and what is to come are said first."""
-    settings = HydraConfig.get()
-    sweeper = settings.runtime.choices["hydra/sweeper"]
-    if settings.mode == RunMode.MULTIRUN:
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        sweeper = hydra_config.runtime.choices["hydra/sweeper"]
         if sweeper != "factorial":
             raise BadInput(f"hydra/sweeper={sweeper}: allowed is factorial, which knows all runs")
         from factorial.runs.sweep import run_in_worker
 
         return run_in_worker(combination)
-    refuse_sweeps(combination)
+    refuse_sweeps(combination, hydra_config.sweeper)
     config = combination.parse()
     sizes.check(config)
     if not config.plan:
@@ -59,17 +59,16 @@ def job(combination: Combination) -> object:
     return run_alone(combination)
 
 
-def refuse_sweeps(combination: Combination) -> None:
+def refuse_sweeps(combination: Combination, sweeper: DictConfig) -> None:
     """Raises BadInput for a preset that is a sweep, where none was asked for.
 
     One run of it would be of the defaults, whatever the preset says.
     """
-    sweeper = HydraConfig.get().sweeper
-    said = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
-    said |= {"epochs"} & {key.partition(".")[0] for key in said}
+    given = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
+    given |= {"epochs"} & {key.partition(".")[0] for key in given}
     swept = [*sweeper.get("params", {})]
     swept += [word.partition("=")[0] for system in sweeper.get("systems", ()) for word in system]
-    missing = [key for key in dict.fromkeys(swept) if key not in said]
+    missing = [key for key in dict.fromkeys(swept) if key not in given]
     if missing:
         preset = combination.choices.get("experiment")
         raise BadInput(

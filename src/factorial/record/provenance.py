@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import tempfile
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +121,22 @@ def unlocked(locked: str) -> dict[str, str]:
     wanted: dict[str, set[str]] = {}  # some have one for each Python
     for name, version in re.findall(r"^([\w.-]+)==([^ ;\\]+)", locked, re.MULTILINE):
         wanted.setdefault(spelled(name), set()).add(version)
-    installed = {spelled(found.name): found.version for found in distributions()}
+    here = installed()
     return {
-        name: installed[name]
-        for name in sorted(wanted.keys() & installed.keys())
-        if installed[name] not in wanted[name]
+        name: here[name]
+        for name in sorted(wanted.keys() & here.keys())
+        if here[name] not in wanted[name]
     }
+
+
+def installed() -> dict[str, str]:
+    """Every package's version, as the folders say that installers make, NAME-VERSION.dist-info.
+
+    To read what lies in them, as importlib.metadata does, takes 0.15 s.
+    """
+    folders = (file for place in sys.path for file in Path(place).glob("*.dist-info"))
+    pairs = [folder.stem.partition("-") for folder in folders]
+    return {spelled(name): version for name, _, version in reversed(pairs)}  # the first one counts
 
 
 def spelled(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from omegaconf import OmegaConf, open_dict
 
-from factorial import console
+from factorial import compat, console
 from factorial.record.checkpoint import Trunk
 from factorial.settings.combination import Combination
 from factorial.settings.messages import OPEN
@@ -69,6 +69,7 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
     Whatever can be refused is refused here, before data are looked for, let alone loaded: raises
     BadInput, and downloads.Missing where there is no fallback.
     """
+    compat.spare_compiler()
     config = combination.parse()
     sizes.check(config)
     combination = fitted(combination, config)

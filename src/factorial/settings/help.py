@@ -1,7 +1,6 @@
 """The help of train.py: every group with its options, every setting with its comment."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from omegaconf import OmegaConf
 
@@ -34,13 +33,9 @@ def text(typed: Sequence[str]) -> str:
     lines += ["", "Settings and their defaults (KEY=VALUE, such as optimizer.lr=0.01)", ""]
     for group in defaults():
         option = chosen[group] if chosen[group] in groups[group] else defaults()[group]
-        lines += [
-            f"  # {group}={option}",
-            f"  {group}:",
-            *indented(CONF / group / f"{option}.yaml"),
-        ]
-    lines += [f"  {line}" for line in own_settings(CONF / "config.yaml")]
-    return "\n".join([*lines, FOOT])
+        lines += [f"  # {group}={option}", f"  {group}:"]
+        lines += indented(read(group, option).splitlines(), by=4)
+    return "\n".join([*lines, *indented(own_settings(), by=2), FOOT])
 
 
 def defaults() -> dict[str, str]:
@@ -54,11 +49,15 @@ def options(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
-def indented(file: Path) -> list[str]:
-    return [f"    {line}" if line else "" for line in file.read_text(encoding="utf-8").splitlines()]
-
-
-def own_settings(file: Path) -> list[str]:
-    """What a config says beside its defaults and what it tells Hydra, comments and all."""
-    parts = file.read_text(encoding="utf-8").split("\n\n")
+def own_settings() -> list[str]:
+    """What config.yaml says beside its defaults and what it tells Hydra, comments and all."""
+    parts = read("config").split("\n\n")
     return "\n\n".join(part for part in parts[1:] if not part.startswith("hydra:")).splitlines()
+
+
+def read(*place: str) -> str:
+    return CONF.joinpath(*place).with_suffix(".yaml").read_text(encoding="utf-8")
+
+
+def indented(lines: Sequence[str], by: int) -> list[str]:
+    return [" " * by + line if line else "" for line in lines]

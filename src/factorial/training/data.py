@@ -3,9 +3,11 @@
 import functools
 import hashlib
 from dataclasses import dataclass, replace
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,6 +16,8 @@ from factorial.settings.messages import BadInput
 from factorial.training import downloads
 from factorial.training.environment import derive_seed, permutation
 from factorial.training.sizes import validation_examples
+
+DIGITS = "sklearn/datasets/data/digits.csv.gz"  # within what scikit-learn installs
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,14 @@ class Split:
 
     def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """A batch: images float32, divided by `white`, and labels."""
+        batch = self.at(index)
+        return batch.images.float().div_(self.white), batch.labels
+
+    def at(self, index: Tensor) -> "Split":
+        """The examples at these places, in their order."""
         # index_select copies whole images; indexing with a tensor would go pixel by pixel
-        images = self.images.index_select(0, index).float().div_(self.white)
-        return images, self.labels.index_select(0, index)
+        images, labels = self.images.index_select(0, index), self.labels.index_select(0, index)
+        return replace(self, images=images, labels=labels)
 
     def to(self, device: torch.device) -> "Split":
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
@@ -121,27 +130,33 @@ def read(name: str, source: Path | None, white: int) -> Stored:
 
 def read_files(name: str, source: Path, white: int) -> tuple[Split, Split]:
     train, test = downloads.open_dataset(name, source)
-    return Split(train.data, train.targets, white), Split(test.data, test.targets, white)
+    return Split(*train, white), Split(*test, white)
 
 
 def read_digits(white: int) -> tuple[Split, Split]:
     """scikit-learn's digits, of which a fixed, stratified fifth is the test set."""
-    from sklearn.datasets import load_digits  # here: a second of import that MNIST does not need
+    table = torch.from_numpy(digits_table())
+    images = table[:, :-1].reshape(-1, 8, 8).to(torch.uint8)
+    everything = Split(images, table[:, -1].long(), white)
+    return divide(everything, stratified(everything.labels, size=360, seed=0))
+
+
+def digits_table() -> np.ndarray:
+    """For each image its 64 pixels and its label: float64 [1797, 65]."""
+    file = Path(str(distribution("scikit-learn").locate_file(DIGITS)))
+    if file.is_file():  # what load_digits reads; to import scikit-learn takes a second
+        return np.loadtxt(file, delimiter=",")
+    from sklearn.datasets import load_digits
 
     digits = load_digits()
-    images = torch.from_numpy(digits.images).to(torch.uint8)
-    everything = Split(images, torch.from_numpy(digits.target).long(), white)
-    return divide(everything, stratified(everything.labels, size=360, seed=0))
+    return np.column_stack([digits.data, digits.target])
 
 
 def divide(split: Split, held_out: Tensor) -> tuple[Split, Split]:
     """What is not held out, and what is, each in the order in which it is stored."""
     kept = torch.ones(len(split), dtype=torch.bool)
     kept[held_out] = False
-    return (
-        replace(split, images=split.images[kept], labels=split.labels[kept]),
-        replace(split, images=split.images[~kept], labels=split.labels[~kept]),
-    )
+    return split.at(kept.nonzero().flatten()), split.at((~kept).nonzero().flatten())
 
 
 def stratified(labels: Tensor, size: int, seed: int) -> Tensor:
