@@ -17,6 +17,7 @@ import torch
 from hydra import initialize_config_dir
 from mlflow import MlflowClient
 
+from factorial.record.store import SWITCHES
 from factorial.settings.combination import Combination
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config, parse
@@ -101,6 +102,7 @@ def read(file: Path) -> str:
 
 
 # Processes that start in a moment: forked by one that has done nothing but the imports
+os.environ.update(SWITCHES)  # MLflow is among the imports
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     ["torch._dynamo", "torchvision.datasets", "sklearn.datasets", "factorial.commands.train",

@@ -12,7 +12,7 @@ import pandas as pd
 
 from factorial.comparison.table import Comparison, ordered, spelled
 from factorial.record import writing
-from factorial.record.store import Store, open_store
+from factorial.record.store import Store, connect, look_into, open_store
 from factorial.record.writing import DataSet
 from factorial.results import Epoch, Evaluation
 from factorial.settings.recipe import digest
@@ -143,3 +143,9 @@ def compared(runs: Iterable[Mapping[str, Any]]) -> Comparison:
         0,
         0,
     )
+
+
+def seen_anew(folder: Path) -> Store:
+    """The local store below `folder`, to read, as a process finds it that has not opened it yet."""
+    connect.cache_clear()
+    return look_into(Tracking("local", None, "", None, None), str(folder))

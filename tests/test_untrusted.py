@@ -1,16 +1,18 @@
 """A record from elsewhere is not trusted: nothing that it names is called, or read, or written."""
 
+import contextlib
 import json
 import shutil
 import sqlite3
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from conftest import CPU, asked, configured, put, recorded, train
-from test_compare import look
+from recorded import seen_anew
 
 from factorial.record import untrusted
 from factorial.record.store import artifact
@@ -151,7 +153,7 @@ def test_a_database_from_elsewhere_has_no_say_in_where_files_go(
 def test_an_id_in_a_record_is_no_path(made: Path) -> None:
     for run in ("../../../etc", "..", "a/b", ""):
         with pytest.raises(BadInput, match="allowed is a run's id"):
-            artifact(look(made), run, "config.yaml")
+            artifact(seen_anew(made), run, "config.yaml")
 
 
 @pytest.mark.slow
@@ -169,9 +171,13 @@ BOMB = "a: &a [x,x]\n" + "".join(
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x: " + "y" * untrusted.LARGEST, "bytes; allowed are 4,000,000"),
+        ("x: " + "y" * 64_000, "64,003 bytes; allowed are 64,000"),
         (BOMB, "allowed is YAML without aliases"),
-        ("[" * 200_000, "at most 50 levels"),
+        ("[" * 51, "at most 50 levels"),
+        ('x: !!int ""\n', "not YAML"),  # these three break PyYAML, each in another way
+        ("x: !!bool maybe\n", "not YAML"),
+        ("x: !!timestamp now\n", "not YAML"),
+        ("model:\n  _target_: torch.nn.Lin", "cut off, in the middle of a line"),
         ("x: !!python/object/apply:os.system [id]", "not YAML"),
         ("- 1", "allowed is a mapping"),
         ("x: \x00", "not YAML"),
@@ -188,6 +194,37 @@ def test_a_config_that_is_no_plain_small_one_is_refused(
     assert "\n" not in str(error.value)
 
 
+FLAT = {
+    "list": "a: [" + "x," * 31_990 + "]\n",
+    "lists": "a: [" + "[]," * 21_320 + "]\n",
+    "mapping": "{" + "a:," * 21_320 + "}\n",
+    "keys": "a: [" + "? ," * 21_320 + "]\n",
+    "lines": "abcde: 1\n" * 7_000,
+    "base 60": "a: 1" + ":1" * 31_990 + "\n",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", FLAT)
+def test_no_file_keeps_the_parser_busy(tmp_path: Path, form: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(FLAT[form])
+    assert 60_000 < file.stat().st_size <= 64_000
+    began = time.process_time()
+    with contextlib.suppress(BadInput):
+        untrusted.read_yaml(file, "config.yaml")
+    assert time.process_time() - began < 5
+
+
+def test_a_recorded_file_has_at_most_four_million_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "metrics.json"
+    file.write_bytes(b"{}" + b" " * 3_999_998)
+    assert untrusted.read_json(file, "metrics.json") == {}
+    file.write_bytes(b"{}" + b" " * 3_999_999)
+    with pytest.raises(BadInput, match="4,000,001 bytes; allowed are 4,000,000"):
+        untrusted.read_json(file, "metrics.json")
+
+
 @pytest.mark.parametrize("text", ["[" * 200_000, "[1]", "{", '{"a": NaN'])
 def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "recipe.json"
@@ -199,7 +236,7 @@ def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs", [None, 3, [1], [{"loss": 1}], [{"epoch": "x", "train/loss": 1}]])
 def test_metrics_of_another_form_are_refused(made: Path, epochs: Any) -> None:
-    run = evidence.choose(look(made), "last")
+    run = evidence.choose(seen_anew(made), "last")
     with pytest.raises(BadInput, match="holds no rows of epochs"):
         evidence.of_file({"epochs": epochs}, run)
 

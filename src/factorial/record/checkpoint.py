@@ -60,8 +60,8 @@ class Trunk:
     def positions(self, last: int) -> list[tuple[Position, Path]]:
         """What lies here at or before the end of epoch `last`, furthest first."""
         placed = [(position(file), file) for file in self.folder.glob("*.safetensors")]
-        known = [(place, file) for place, file in placed if place and place <= Position(last, 0)]
-        return sorted(known, reverse=True)
+        near = [(place, file) for place, file in placed if place and place <= Position(last, 0)]
+        return sorted(near, reverse=True)
 
     def load(self, last: int) -> tuple[Position, dict[str, Any]] | None:
         """The furthest intact state at or before the end of epoch `last`.
@@ -91,12 +91,24 @@ class Trunk:
             file.unlink(missing_ok=True)
 
 
+def is_free(outputs: Path, trunk: str) -> bool:
+    """Whether no process trains a trunk below `outputs`, by its lock."""
+    if not re.fullmatch(r"[0-9a-f]+", trunk):  # a record's own word, and it names a folder
+        return False
+    folder = outputs / "checkpoints" / trunk
+    try:
+        with FileLock(folder / ".lock", timeout=0) if folder.is_dir() else contextlib.nullcontext():
+            return True
+    except Timeout:
+        return False
+
+
 def position(file: Path) -> Position | None:
     """Where a checkpoint stands, by its name; None for any other file."""
-    named = re.fullmatch(r"final-(\d+)|partial-(\d+)-(\d+)", file.stem)
-    if named is None:
+    match = re.fullmatch(r"final-(\d{1,9})|partial-(\d{1,9})-(\d{1,9})", file.stem)
+    if match is None:
         return None
-    return Position(int(named[1] or named[2]), int(named[3] or 0))
+    return Position(int(match[1] or match[2]), int(match[3] or 0))
 
 
 def write(file: Path, state: dict[str, Any], trunk: str) -> None:

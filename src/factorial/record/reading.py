@@ -10,11 +10,17 @@ from typing import Any, NamedTuple
 
 import psutil
 
+from factorial import console
+from factorial.record import untrusted
+from factorial.record.refusals import asking
 from factorial.record.store import Store, artifact, points
 from factorial.results import Epoch, Evaluation
+from factorial.settings.messages import BadInput
 
 CURVES = ("train/loss", "epoch_seconds", "validation/loss", "validation/accuracy")
 AT_ONCE = 5000  # runs in one page of a search
+# which process a run belongs to: host, pid, and when that pid began
+OWNER = r'\[(?P<host>".*"), (?P<process>\d{1,9}), (?P<began>\d{1,12}(\.\d*)?)\]'
 GRADIENTS = "gradient_norm/layer"  # and the layer's number, from 1
 
 
@@ -38,24 +44,27 @@ class RecordedRun(NamedTuple):
     @property
     def is_result(self) -> bool:
         """Whether training it again would only give the same: it ended, or it diverged."""
-        return self.status == "FINISHED" or "diverged" in self.tags
+        if self.status == "FINISHED":
+            return "test/accuracy" in self.metrics
+        return {"diverged", "failure"} <= self.tags.keys()
 
     @property
     def is_abandoned(self) -> bool:
         """Whether it can be gone on with: it stopped, or its process on this host is dead."""
         if self.status != "RUNNING":
             return not self.is_result
-        host, process, began = json.loads(self.tags.get("owner", '["", 0, 0]'))
-        if host != socket.gethostname():
+        match = re.fullmatch(OWNER, self.tags.get("owner", ""))
+        if match is None or match["host"] != json.dumps(socket.gethostname()):
             return False
         try:
-            return bool(abs(psutil.Process(process).create_time() - began) > 1)
+            began = psutil.Process(int(match["process"])).create_time()
+            return bool(abs(began - float(match["began"])) > 1)
         except psutil.NoSuchProcess:
             return True
 
 
 def owner() -> dict[str, str]:
-    """Which process a run belongs to: host, pid, and when that pid began."""
+    """The tag that says which process a run belongs to."""
     process = psutil.Process()
     return {"owner": json.dumps([socket.gethostname(), process.pid, process.create_time()])}
 
@@ -65,28 +74,32 @@ def find(store: Store, **tags: str) -> list[RecordedRun]:
     return search(store, " and ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items()))
 
 
-def search(store: Store, wanted: str) -> list[RecordedRun]:
-    """The recorded runs that an MLflow filter finds, oldest first; every run for an empty one."""
+def search(store: Store, wanted: str, named: str | None = None) -> list[RecordedRun]:
+    """The recorded runs that an MLflow filter finds, oldest first; every run for an empty one.
+
+    `named` is the filter as a user typed it. Raises BadInput and OSError.
+    """
     if store.client is None:
         return []
-    found: list[Any] = []
+    runs: list[RecordedRun] = []
     token = None
-    while not found or token:
-        page = store.client.search_runs(
-            store.experiments,
-            wanted,
-            order_by=["attributes.start_time"],
-            max_results=AT_ONCE,
-            page_token=token,
-        )
-        found, token = found + list(page), page.token
-        if not page:
-            break
-    return [past(run) for run in found]
+    while True:
+        with asking(named or store.place):
+            page = store.client.search_runs(
+                store.experiments,
+                wanted,
+                order_by=["attributes.start_time"],
+                max_results=AT_ONCE,
+                page_token=token,
+            )
+        runs += map(recorded, page)
+        token = page.token
+        if not token or not page:
+            return runs
 
 
-def past(run: Any) -> RecordedRun:
-    """One of MLflow's runs."""
+def recorded(run: Any) -> RecordedRun:
+    """One of MLflow's runs. What can't be read of it is left out, never the run: files are its."""
     info, data = run.info, run.data
     profiles = [entry.dataset.profile for entry in run.inputs.dataset_inputs] if run.inputs else []
     return RecordedRun(
@@ -98,46 +111,67 @@ def past(run: Any) -> RecordedRun:
         info.run_name,
         info.experiment_id,
         info.end_time or info.start_time,
-        sizes_of(profiles[0]) if profiles else {},
+        sizes_of(info.run_id, profiles[0]) if profiles else {},
     )
 
 
-def sizes_of(profile: str | None) -> dict[str, int]:
-    """The splits' sizes from a data set's profile; nothing from one that is not of this program."""
+def sizes_of(run: str, profile: str | None) -> dict[str, int]:
+    """The splits' sizes from a data set's profile; none, with a note, from another's."""
     try:
-        return {str(key): int(value) for key, value in json.loads(profile or "{}").items()}
-    except (ValueError, TypeError, AttributeError):
-        return {}
+        sizes = json.loads(profile or "{}")
+    except (ValueError, RecursionError):
+        sizes = None
+    if isinstance(sizes, dict) and all(map(is_size, sizes.values())):
+        return sizes
+    console.note(f"run {run}: the profile of its data set holds no sizes of splits")
+    return {}
 
 
-def rows(store: Store, past: RecordedRun) -> list[Epoch]:
+def is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 10**12
+
+
+def points_of(store: Store, run: RecordedRun) -> dict[tuple[str, int], float]:
+    """A run's values by metric and step: its curves, and what closes it at step 0."""
+    written = {
+        (name, step): value
+        for name in (*CURVES, *layers(run.metrics))
+        for step, value in points(store, [run.id], name).get(run.id, [])
+    }
+    return written | {(k, 0): value for k, value in run.metrics.items() if not is_curve(k)}
+
+
+def rows(store: Store, run: RecordedRun) -> list[Epoch]:
     """A recorded run's curves, whole rows only."""
-    names = [*CURVES, *layers(past.metrics)]
-    columns = [dict(points(store, [past.id], name).get(past.id, [])) for name in names]
-    losses, seconds, validation, accuracy, *gradients = columns
-    weights = digests(store, past)
-    written = [column for column in columns if column]
+    curves: dict[str, dict[int, float]] = {name: {} for name in (*CURVES, *layers(run.metrics))}
+    for (name, step), value in points_of(store, run).items():
+        if name in curves:
+            curves[name][step] = value
+    losses, seconds, validation, accuracy, *gradients = curves.values()
+    weights = digests(store, run)
+    whole = set(losses).intersection(*(curve for curve in curves.values() if curve))
     return [
         Epoch(
             epoch,
             losses[epoch],
             Evaluation(validation[epoch], accuracy[epoch]) if validation else None,
             seconds[epoch],
-            tuple(column[epoch] for column in gradients),
+            tuple(curve[epoch] for curve in gradients),
             weights.get(epoch, ""),
         )
-        for epoch in sorted(losses)
-        if all(epoch in column for column in written)
+        for epoch in sorted(whole)
     ]
 
 
-def digests(store: Store, past: RecordedRun) -> dict[int, str]:
+def digests(store: Store, run: RecordedRun) -> dict[int, str]:
     """The weights' digest after each epoch, from the run's file of metrics where it is written."""
-    file = artifact(store, past.id, "metrics.json")
+    file = artifact(store, run.id, "metrics.json")
+    if file is None:
+        return {}
     try:
-        rows = json.loads(file.read_text())["epochs"] if file else []
-        return {int(row["epoch"]): str(row["weights"]) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError):
+        epochs = untrusted.read_json(file, f"run={run.id}: metrics.json")["epochs"]
+        return {int(row["epoch"]): str(row["weights"]) for row in epochs}
+    except (BadInput, ValueError, KeyError, TypeError, OverflowError):
         return {}
 
 
@@ -148,8 +182,8 @@ def is_curve(name: str) -> bool:
 
 def layers(names: Iterable[str]) -> list[str]:
     """The names of gradients' norms among a run's metrics, first layer first."""
-    found = [name for name in names if re.fullmatch(rf"{GRADIENTS}\d{{1,4}}", name)]
-    return sorted(found, key=lambda name: int(name.removeprefix(GRADIENTS)))
+    numbered = [name for name in names if re.fullmatch(rf"{GRADIENTS}\d{{1,4}}", name)]
+    return sorted(numbered, key=lambda name: int(name.removeprefix(GRADIENTS)))
 
 
 def seconds_per_epoch(store: Store, like: Mapping[str, Any]) -> float | None:
@@ -158,8 +192,9 @@ def seconds_per_epoch(store: Store, like: Mapping[str, Any]) -> float | None:
         return None
     wanted = " and ".join(f"params.`{key}` = '{value}'" for key, value in like.items())
     wanted += " and attributes.status = 'FINISHED'"
-    found = store.client.search_runs(store.experiments, wanted, max_results=50)
+    with asking(store.place):
+        runs = store.client.search_runs(store.experiments, wanted, max_results=50)
     seconds = [
-        run.data.metrics["epoch_seconds"] for run in found if "epoch_seconds" in run.data.metrics
+        run.data.metrics["epoch_seconds"] for run in runs if "epoch_seconds" in run.data.metrics
     ]
     return statistics.median(seconds) if seconds else None

@@ -1,12 +1,18 @@
 """MLflow's model registry: a recorded run's model, ready to be served."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
+from factorial.record import remote
 from factorial.record.reading import RecordedRun
-from factorial.record.store import Store, asking
+from factorial.record.refusals import asking
+from factorial.record.store import Store
+from factorial.settings.messages import BadInput
 
 REQUIREMENTS = ("mlflow", "torch", "numpy")  # of what serves the model
 
@@ -15,31 +21,72 @@ def register(store: Store, uri: str, run: RecordedRun, model: Any, example: Any,
     """A new version of the registered model `name`, with a signature; its number.
 
     `model` is a torch module in evaluation mode, `example` a batch of what it takes. Raises
-    BadInput for what MLflow refuses.
+    BadInput for what MLflow refuses, and OSError.
     """
     import mlflow
-    import torch
-    from mlflow.models import infer_signature
+    from mlflow.entities import LoggedModelOutput
 
-    mlflow.set_tracking_uri(uri)
+    mlflow.set_tracking_uri(uri)  # MLflow's registry asks there, whatever its client was made for
+    client = store.client
+    with asking(f"name={name}"), tempfile.TemporaryDirectory() as temporary:
+        entry = client.create_logged_model(run.experiment, name="model", source_run_id=run.id)
+        folder = Path(temporary) / "model"
+        save(folder, entry, model, example)
+        put(store, folder, entry.artifact_location)
+        client.finalize_logged_model(entry.model_id, "READY")
+        client.log_outputs(run.id, [LoggedModelOutput(entry.model_id, step=0)])
+        return number(client, name, entry.model_id, run.id)
+
+
+def put(store: Store, folder: Path, location: str) -> None:
+    """Copy a folder to where MLflow will look for a model's files. Raises BadInput.
+
+    `location` is the word of a server, or of a database that may come from elsewhere.
+    """
+    if store.is_remote:
+        remote.upload(store.client.tracking_uri, location, folder)
+        return
+    place = Path(url2pathname(urlsplit(location).path)).resolve()
+    models = store.outputs / "runs" / "models"
+    if models not in place.parents:
+        raise BadInput(
+            f"outputs={store.outputs}: its database keeps models at {location}; allowed is a place "
+            f"below {models}"
+        )
+    shutil.copytree(folder, place)
+
+
+def save(folder: Path, entry: Any, model: Any, example: Any) -> None:
+    """As MLflow serves it."""
+    import mlflow.pytorch
+    import torch
+    from mlflow.models import Model, infer_signature
+
     with torch.inference_mode():
         signature = infer_signature(example.numpy(), model(example).numpy())
-    with asking(f"name={name}"), ended_as_before(store, run), mlflow.start_run(run_id=run.id):
-        info = mlflow.pytorch.log_model(
-            model,
-            name="model",
-            signature=signature,
-            input_example=example.numpy(),
-            pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
-            registered_model_name=name,
-        )
-    return str(info.registered_model_version)
+    mlflow.pytorch.save_model(
+        model,
+        folder,
+        mlflow_model=Model(
+            artifact_path=entry.artifact_location,
+            model_uuid=entry.model_id,
+            run_id=entry.source_run_id,
+            model_id=entry.model_id,
+        ),
+        signature=signature,
+        input_example=example.numpy(),
+        pip_requirements=[f"{package}=={version(package)}" for package in REQUIREMENTS],
+    )
 
 
-@contextmanager
-def ended_as_before(store: Store, run: RecordedRun) -> Iterator[None]:
-    """MLflow opens the run again to add the model: its status and its end stay what they were."""
+def number(client: Any, name: str, model: str, run: str) -> str:
+    """Of a new version of the registered model, which is made where it is not there yet."""
+    from mlflow.exceptions import MlflowException
+
     try:
-        yield
-    finally:
-        store.client.set_terminated(run.id, run.status, run.touched)
+        client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    made = client.create_model_version(name, f"models:/{model}", run_id=run, model_id=model)
+    return str(made.version)

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from factorial.record import reading
 from factorial.record.reading import RecordedRun
-from factorial.record.store import Store, asking
+from factorial.record.refusals import asking
+from factorial.record.store import Store
 from factorial.settings.messages import BadInput
 
 
@@ -46,17 +47,17 @@ def select(store: Store, asked: Asked) -> Selection:
 
 def of_sweep(store: Store, identity: str | None) -> Selection:
     """The newest sweep whose id, or whose parent run's, begins so; the newest of all for None."""
-    found = reading.search(store, "tags.command != '' and tags.sweep != ''")
-    parents = sorted(found, key=lambda past: past.touched)
+    sweeps = reading.search(store, "tags.command != '' and tags.sweep != ''")
+    parents = sorted(sweeps, key=lambda run: run.touched)
     if not parents:
         raise BadInput("no sweep is on record; allowed is experiment=NAME, or a filter")
-    asked = [past for past in parents if begins(past, identity or "")]
+    asked = [run for run in parents if begins(run, identity or "")]
     if not asked:
-        known = ", ".join(past.tags["sweep"][:8] for past in reversed(parents[-8:]))
+        known = ", ".join(run.tags["sweep"][:8] for run in reversed(parents[-8:]))
         raise BadInput(f"sweep={identity}: allowed is one on record, the newest are {known}")
     parent = asked[-1]
-    if len({past.tags["sweep"] for past in asked}) > 1 and identity:
-        known = ", ".join(sorted({past.tags["sweep"][:12] for past in asked}))
+    if len({run.tags["sweep"] for run in asked}) > 1 and identity:
+        known = ", ".join(sorted({run.tags["sweep"][:12] for run in asked}))
         raise BadInput(f"sweep={identity}: allowed is the beginning of one alone, of {known}")
     runs = reading.search(store, f"tags.`mlflow.parentRunId` = '{parent.id}'")
     short = file_name(parent.tags["sweep"][:8])
@@ -66,28 +67,29 @@ def of_sweep(store: Store, identity: str | None) -> Selection:
     return Selection(f"sweep {short}", short, once(runs), parent, factors)
 
 
-def begins(past: RecordedRun, prefix: str) -> bool:
-    return past.tags["sweep"].startswith(prefix) or past.id.startswith(prefix)
+def begins(run: RecordedRun, prefix: str) -> bool:
+    return run.tags["sweep"].startswith(prefix) or run.id.startswith(prefix)
 
 
 def within(store: Store, experiment: str) -> Store:
     """The store as if it held this experiment alone. Raises BadInput."""
-    entry = store.client.get_experiment_by_name(experiment)
-    if entry is None or entry.lifecycle_stage != "active":
+    with asking(store.place):
+        entry = store.client.get_experiment_by_name(experiment)
         known = sorted(entry.name for entry in store.client.search_experiments())
+    if entry is None or entry.lifecycle_stage != "active":
         raise BadInput(f"experiment={experiment}: allowed is one of {', '.join(known)}")
     return store._replace(experiments=(entry.experiment_id,))
 
 
 def of_experiment(store: Store, name: str) -> Selection:
-    if not (kept := once(reading.search(within(store, name), ""))):
+    runs = once(reading.search(within(store, name), ""))
+    if not runs:
         raise BadInput(f"experiment={name}: no run is on record in it")
-    return Selection(f"experiment {name}", file_name(f"experiment-{name}"), kept, None, {})
+    return Selection(f"experiment {name}", file_name(f"experiment-{name}"), runs, None, {})
 
 
 def of_filter(store: Store, words: str) -> Selection:
-    with asking(f"filter={words}"):
-        runs = once(reading.search(store, words))
+    runs = once(reading.search(store, words, f"filter={words}"))
     if not runs:
         raise BadInput(f"filter={words}: no run on record answers to it")
     return Selection(f"filter {words}", file_name(f"filter-{words}"), runs, None, {})
@@ -99,17 +101,17 @@ def once(runs: Iterable[RecordedRun]) -> list[RecordedRun]:
     Neither the sweeps' own runs nor replays are among them.
     """
     best: dict[str, RecordedRun] = {}
-    for past in runs:
-        if "command" in past.tags or "replays" in past.tags:
+    for run in runs:
+        if "command" in run.tags or "replays" in run.tags:
             continue
-        recipe = past.tags.get("recipe", past.id)
-        if recipe not in best or worth(past) > worth(best[recipe]):
-            best[recipe] = past
+        recipe = run.tags.get("recipe", run.id)
+        if recipe not in best or worth(run) > worth(best[recipe]):
+            best[recipe] = run
     return list(best.values())
 
 
-def worth(past: RecordedRun) -> tuple[bool, bool, bool]:
-    return past.status == "FINISHED", past.is_result, "cached" not in past.tags
+def worth(run: RecordedRun) -> tuple[bool, bool, bool]:
+    return run.status == "FINISHED", run.is_result, "cached" not in run.tags
 
 
 def file_name(title: str) -> str:

@@ -1,15 +1,13 @@
 """Where the record is kept: an MLflow store, opened once, by one process at a time."""
 
-import contextlib
 import functools
 import os
 import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.error import HTTPError, URLError
@@ -18,17 +16,22 @@ from urllib.request import urlopen
 from filelock import FileLock
 
 from factorial.compat import metric_points, points_of_run
+from factorial.record import database, remote
+from factorial.record.refusals import asking
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Tracking
 
+DATABASE = "mlflow.db"
 ANSWER = 10  # seconds that a tracking server has to answer before a run starts
 RUNS_AT_ONCE, POINTS_AT_ONCE = 100, 25_000  # what a server gives in one answer
 
-# Read when mlflow is first imported. Its own retries would block a call for four minutes.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "CRITICAL")  # what goes wrong comes as an exception
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+# What MLflow reads when it is first imported, where the user has not set it
+SWITCHES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what goes wrong comes as an exception
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # its own would block a call for four minutes
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
 
 
 class Store(NamedTuple):
@@ -38,6 +41,11 @@ class Store(NamedTuple):
     experiment_id: str
     outputs: Path
     experiments: tuple[str, ...] = ()  # all that were there when it was opened
+
+    @property
+    def place(self) -> str:
+        """As a user names it."""
+        return place_of(self.client.tracking_uri if self.client else "", self.outputs)
 
     @property
     def is_remote(self) -> bool:
@@ -59,7 +67,7 @@ def open_store(tracking: Tracking, outputs: str) -> Store:
 def look_into(tracking: Tracking, outputs: str) -> Store:
     """To read alone: makes neither a database nor an experiment."""
     folder = Path(outputs).resolve()
-    if tracking.kind == "local" and not (folder / "mlflow.db").is_file():
+    if tracking.kind == "local" and not (folder / DATABASE).is_file():
         return Store(None, "", folder)
     return open_store(replace(tracking, experiment=""), outputs)
 
@@ -67,7 +75,7 @@ def look_into(tracking: Tracking, outputs: str) -> Store:
 def address(tracking: Tracking, outputs: Path) -> str:
     """The store's URI, absolute."""
     if tracking.kind == "local":
-        return f"sqlite:///{(outputs / 'mlflow.db').as_posix()}"
+        return f"sqlite:///{(outputs / DATABASE).as_posix()}"
     if not (tracking.uri or "").startswith(("http://", "https://")):
         raise BadInput(
             f"tracking.uri={tracking.uri}: allowed is an MLflow server's address, "
@@ -76,41 +84,37 @@ def address(tracking: Tracking, outputs: Path) -> str:
     return str(tracking.uri).rstrip("/")
 
 
-@functools.cache
+@functools.cache  # it takes a second, and a process asks for the same store again and again
 def connect(uri: str, experiment: str, outputs: Path) -> Store:
+    """Raises BadInput, and OSError where there is no room or no permission."""
     outputs.mkdir(parents=True, exist_ok=True)
-    if uri.startswith("http"):
+    is_local = not uri.startswith("http")
+    if not is_local:
         knock(uri)
-    from mlflow import MlflowClient
-
     # a new database is set up by one process: several at once crash in each other's migrations
-    with FileLock(outputs / ".mlflow.lock"), asking(uri):
-        client = MlflowClient(uri)
+    with FileLock(outputs / ".mlflow.lock"), asking(place_of(uri, outputs)):
+        if is_local:
+            database.ensure(outputs / DATABASE, lambda new: client_of(new).search_experiments())
+        client = client_of(uri)
         identity = find_experiment(client, experiment, uri, outputs) if experiment else ""
         known = {entry.experiment_id for entry in client.search_experiments()}
+        if is_local:
+            database.come_home(outputs / DATABASE)
     return Store(client, identity, outputs, tuple(sorted(known)))
 
 
-@contextlib.contextmanager
-def asking(what: str) -> Iterator[None]:
-    """Raises BadInput, in one line, for what MLflow will not answer: a database of another version,
-    a filter that it can't read."""
-    from mlflow.exceptions import MlflowException
+def client_of(uri: str) -> Any:
+    """The only place where MLflow is imported first: `SWITCHES` have to be set by then."""
+    for name, value in SWITCHES.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
 
-    try:
-        yield
-    except MlflowException as error:
-        if "out-of-date database schema" in str(error):
-            raise BadInput(f"{what}: {other_schema(str(error))}") from error
-        raise BadInput(f"{what}: {' '.join(str(error).split())[:300]}") from error
+    return MlflowClient(uri)
 
 
-def other_schema(message: str) -> str:
-    found, expected = re.findall(r"(?:version|expected) (\w+)", message)
-    return (
-        f"its database has schema {found}, MLflow {version('mlflow')} works with {expected}; "
-        f"an older one is brought up by `mlflow db upgrade`, a newer one needs a newer MLflow"
-    )
+def place_of(uri: str, outputs: Path) -> str:
+    """A store as a user names it."""
+    return f"tracking.uri={uri}" if uri.startswith("http") else f"outputs={outputs}"
 
 
 def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
@@ -118,7 +122,9 @@ def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
     known = client.get_experiment_by_name(name)
     if known is None:
         location = None if uri.startswith("http") else (outputs / "runs").as_uri()
-        return str(client.create_experiment(name, location))
+        known = client.get_experiment(client.create_experiment(name, location))
+    if uri.startswith("http"):
+        remote.check(uri, known.artifact_location)
     if known.lifecycle_stage != "active":
         raise BadInput(
             f"tracking.experiment={name}: allowed is one that is not deleted; restore it"
@@ -128,11 +134,12 @@ def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
 
 def points(store: Store, runs: Sequence[str], name: str) -> dict[str, list[tuple[int, float]]]:
     """One metric's (step, value) pairs in each of many runs, few queries for all of them."""
-    found: dict[str, list[tuple[int, float]]] = {}
-    for begin in range(0, len(runs), RUNS_AT_ONCE):
-        for run, step, value in fetch(store.client, runs[begin : begin + RUNS_AT_ONCE], name):
-            found.setdefault(run, []).append((step, value))
-    return found
+    pairs: dict[str, list[tuple[int, float]]] = {}
+    with asking(store.place):
+        for begin in range(0, len(runs), RUNS_AT_ONCE):
+            for run, step, value in fetch(store.client, runs[begin : begin + RUNS_AT_ONCE], name):
+                pairs.setdefault(run, []).append((step, value))
+    return pairs
 
 
 def fetch(client: Any, runs: Sequence[str], name: str) -> list[tuple[str, int, float]]:
@@ -153,22 +160,24 @@ def artifact(store: Store, run: str, name: str) -> Path | None:
     file = store.outputs / "runs" / run / "artifacts" / name
     if file.is_file() or not store.is_remote:
         return file if file.is_file() else None
-    from mlflow.exceptions import MlflowException
-
-    with contextlib.suppress(MlflowException, OSError):
-        return Path(store.client.download_artifacts(run, name))
-    return None
+    with asking(f"run {run}"):
+        return remote.download(store.client.tracking_uri, location_of(store, run), name)
 
 
 def attach(store: Store, run: str, folder: Path, name: str) -> None:
     """Copy a folder to a run's files, under that name. Raises BadInput where the run is gone."""
     with asking(f"run {run}"):
-        store.client.get_run(run)
+        location = location_of(store, run)
         if store.is_remote:
-            store.client.log_artifacts(run, str(folder), name)
+            remote.upload(store.client.tracking_uri, location, folder, name)
         else:
             place = store.outputs / "runs" / run / "artifacts" / name
             shutil.copytree(folder, place, dirs_exist_ok=True)
+
+
+def location_of(store: Store, run: str) -> str:
+    """Where MLflow has a run's files: what a server says, which is not trusted."""
+    return str(store.client.get_run(run).info.artifact_uri)
 
 
 def knock(uri: str) -> None:
@@ -189,7 +198,7 @@ def mlflow_page(tracking: Tracking, outputs: str) -> str:
     """The command that opens MLflow's page, or the address of the server's."""
     if tracking.kind != "local":
         return address(tracking, Path(outputs)) if tracking.kind == "server" else ""
-    database = os.path.relpath(Path(outputs).resolve() / "mlflow.db").replace(os.sep, "/")
+    database = os.path.relpath(Path(outputs).resolve() / DATABASE).replace(os.sep, "/")
     beside = Path(sys.executable).with_name("mlflow")
     program = "mlflow" if shutil.which("mlflow") == str(beside) else os.path.relpath(beside)
     return f"{shlex.quote(program)} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"

@@ -11,14 +11,17 @@ from factorial.settings.messages import BadInput
 
 DEEPEST = 50  # levels of a config
 LARGEST = 4_000_000  # bytes: a thousand epochs of metrics are a tenth of it
+LARGEST_YAML = 64_000  # bytes: a config has two thousand; what takes the parser longest, a second
+# What PyYAML raises; some comes from tags whose value is not of their kind, as in `!!int ""`
+UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 
-def read(file: Path, what: str) -> str:
+def read(file: Path, what: str, largest: int = LARGEST) -> str:
     """A text file that is no larger than it has to be. Raises BadInput."""
     try:
         size = file.stat().st_size
-        if size > LARGEST:
-            raise BadInput(f"{what}: {size:,} bytes; allowed are {LARGEST:,}")
+        if size > largest:
+            raise BadInput(f"{what}: {size:,} bytes; allowed are {largest:,}")
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{what}: can't be read ({error})") from error
@@ -26,13 +29,14 @@ def read(file: Path, what: str) -> str:
 
 def read_json(file: Path, what: str) -> dict[str, Any]:
     """Raises BadInput for anything but one JSON object."""
+    text = read(file, what)
     try:
-        found = json.loads(read(file, what))
+        document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{what}: not JSON ({error})") from error
-    if not isinstance(found, dict):
+    if not isinstance(document, dict):
         raise BadInput(f"{what}: allowed is a JSON object")
-    return found
+    return document
 
 
 def read_yaml(file: Path, what: str) -> dict[str, Any]:
@@ -40,18 +44,20 @@ def read_yaml(file: Path, what: str) -> dict[str, Any]:
 
     An alias could make a small file a huge config, an interpolation a name that is not in it.
     """
-    text = read(file, what)
+    text = read(file, what, LARGEST_YAML)
     try:
         check_events(text, what)
-        found = yaml.safe_load(text)
+        config = yaml.safe_load(text)
     except BadInput:
         raise
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadInput(f"{what}: not YAML ({' '.join(str(error).split())[:200]})") from error
-    if not isinstance(found, dict):
+    if not isinstance(config, dict):
         raise BadInput(f"{what}: allowed is a mapping")
-    refuse_interpolations(found, what)
-    return found
+    refuse_interpolations(config, what)
+    if not text.endswith("\n"):  # as every whole one does
+        raise BadInput(f"{what}: it was cut off, in the middle of a line")
+    return config
 
 
 def check_events(text: str, what: str) -> None:

@@ -9,14 +9,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner, rows
+from factorial.record import checkpoint, reading, remote
+from factorial.record.files import write_atomically
+from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner
+from factorial.record.refusals import writing
 from factorial.record.store import Store
 from factorial.results import Epoch
 from factorial.settings.messages import BadInput, is_stop, reason
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 200  # rows in one write: MLflow takes a thousand metrics
+AT_ONCE = 1000  # points in one write: MLflow would divide more, and a row with them
 LONGEST_TAG = 8000  # characters; MLflow cuts a longer one silently
 
 
@@ -27,55 +30,71 @@ class DataSet(NamedTuple):
     digest: str
     sizes: Mapping[str, int]
 
+    def as_input(self) -> Any:
+        """As MLflow takes it."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        profile = json.dumps(dict(self.sizes))
+        source = json.dumps({"name": self.name, "sha256": self.digest})
+        entity = Dataset(self.name, self.digest[:32], "local", source, profile=profile)
+        return DatasetInput(entity, [InputTag("mlflow.data.context", "training")])
+
 
 class Run:
-    """One recorded run: a folder of files, and a row of MLflow where tracking is on."""
+    """One recorded run: a folder of files, and a row of MLflow where tracking is on.
 
-    def __init__(self, store: Store, info: Any, rows: Sequence[Epoch] | None = None) -> None:
-        """`rows` are those that a run which is opened again has on record already."""
+    Whatever is on record already is not written again. Every method that writes raises OSError.
+    """
+
+    def __init__(self, store: Store, info: Any, recorded: RecordedRun | None = None) -> None:
+        """`recorded` is what a run that is opened again has on record already."""
         self.client = store.client
-        self.rows = list(rows or ())
+        self.points = reading.points_of(store, recorded) if recorded else {}
+        self.rows = reading.rows(store, recorded) if recorded else []
         self.closing: dict[str, float] = {}
         self.status = "FINISHED"  # what it will be if nothing goes wrong
         self.id = uuid.uuid4().hex if info is None else info.run_id
         if not self.id.isalnum():  # a server gave it, and it becomes a folder's name
             raise BadInput(f"run {self.id}: allowed is an id of letters and digits")
         self.folder = store.outputs / "runs" / self.id / "artifacts"
-        self.folder.mkdir(parents=True, exist_ok=rows is not None)
-        self.uploads = info is not None and store.is_remote
+        self.location = info.artifact_uri if store.is_remote else ""
+        if self.location:
+            remote.check(self.client.tracking_uri, self.location)
+        self.folder.mkdir(parents=True, exist_ok=recorded is not None)
 
     def describe(self, params: Mapping[str, Any], data: DataSet | None = None) -> None:
         """Params go last: a run that has them was described to the end."""
         if self.client is None:
             return
-        from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+        from mlflow.entities import Param
 
         with writing():
-            if data is not None:
-                profile = json.dumps(dict(data.sizes))
-                source = json.dumps({"name": data.name, "sha256": data.digest})
-                entity = Dataset(data.name, data.digest[:32], "local", source, profile=profile)
-                tag = InputTag("mlflow.data.context", "training")
-                self.client.log_inputs(self.id, [DatasetInput(entity, [tag])])
+            if data is not None:  # MLflow takes the same input once
+                self.client.log_inputs(self.id, [data.as_input()])
             self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
 
     def write(self, name: str, text: str) -> None:
         """A file of the run."""
-        (self.folder / name).write_text(text, encoding="utf-8")
+        write_atomically(self.folder / name, text.encode())
 
     def log_rows(self, rows: Sequence[Epoch]) -> None:
-        """Those rows of the curves that are not on record yet, in one write."""
-        new = [row for row in rows if row.epoch > len(self.rows)]
-        for begin in range(0, len(new), AT_ONCE):
-            part = new[begin : begin + AT_ONCE]
-            self._log([(k, v, row.epoch) for row in part for k, v in metrics_of(row).items()])
-        # a row from the store has no digest of the weights, one from a checkpoint has
-        self.rows = list({row.epoch: row for row in (*self.rows, *rows)}.values())
+        """Those rows of the curves that are not on record yet."""
+        points = [
+            {(name, row.epoch): value for name, value in metrics_of(row).items()} for row in rows
+        ]
+        at_once = max(1, AT_ONCE // max(map(len, points), default=1))
+        for begin in range(0, len(points), at_once):
+            part = points[begin : begin + at_once]
+            self._log({key: value for row in part for key, value in row.items()})
+        known = {row.epoch: row for row in self.rows}
+        for row in rows:
+            # one from the store has no digest of the weights; one that is new took its own time
+            known[row.epoch] = known.get(row.epoch, row)._replace(weights=row.weights)
+        self.rows = [known[epoch] for epoch in sorted(known)]
 
     def conclude(self, metrics: Mapping[str, float]) -> None:
-        """The metrics of the finished run: at step 0, where MLflow draws bars."""
+        """The metrics of the finished run, which are written when it ends."""
         self.closing.update(metrics)
-        self._log([(key, value, 0) for key, value in metrics.items()])
 
     def tag(self, **tags: str) -> None:
         if self.client is not None:
@@ -84,23 +103,30 @@ class Run:
                     self.client.set_tag(self.id, key, value[:LONGEST_TAG])
 
     def end(self) -> None:
+        """Files first, then the closing metrics, then the status: what has ended is complete."""
+        closing = {name: self.points.get((name, 0), value) for name, value in self.closing.items()}
         rows = [
             {"epoch": row.epoch, **metrics_of(row), "weights": row.weights} for row in self.rows
         ]
-        self.write("metrics.json", json.dumps({"epochs": rows, **self.closing}, indent=1) + "\n")
+        self.write("metrics.json", json.dumps({"epochs": rows, **closing}, indent=1) + "\n")
         if self.client is not None:
             with writing():
-                if self.uploads:
-                    self.client.log_artifacts(self.id, str(self.folder))
+                if self.location:
+                    remote.upload(self.client.tracking_uri, self.location, self.folder)
+                # at step 0, where MLflow draws bars
+                self._log({(name, 0): value for name, value in closing.items()})
                 self.client.set_terminated(self.id, self.status)
 
-    def _log(self, metrics: Sequence[tuple[str, float, int]]) -> None:
-        if self.client is None:
+    def _log(self, points: Mapping[tuple[str, int], float]) -> None:
+        """Values by metric and step, in one write."""
+        new = {key: value for key, value in points.items() if key not in self.points}
+        self.points |= new
+        if self.client is None or not new:
             return
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        batch = [Metric(key, value, now, step) for key, value, step in metrics]
+        batch = [Metric(name, value, now, step) for (name, step), value in new.items()]
         with writing():
             self.client.log_batch(self.id, metrics=batch)
 
@@ -121,24 +147,31 @@ def new(store: Store, name: str, tags: Mapping[str, str]) -> Run:
     return Run(store, created.info)
 
 
-def again(store: Store, past: RecordedRun) -> Run:
+def again(store: Store, run: RecordedRun) -> Run:
     """An abandoned run, opened to go on where its curves end."""
     with writing():
-        store.client.update_run(past.id, status="RUNNING")
+        store.client.update_run(run.id, status="RUNNING")
         for key, value in owner().items():
-            store.client.set_tag(past.id, key, value)
-        if "failure" in past.tags:
-            store.client.delete_tag(past.id, "failure")
-        return Run(store, store.client.get_run(past.id).info, rows(store, past))
+            store.client.set_tag(run.id, key, value)
+        if "failure" in run.tags:
+            store.client.delete_tag(run.id, "failure")
+        opened = store.client.get_run(run.id)
+    return Run(store, opened.info, reading.recorded(opened))
 
 
-def mark_dead(store: Store, past: RecordedRun, why: str) -> None:
-    """End a run that still counts as running although its process is gone."""
-    if past.status == "RUNNING" and past.is_abandoned:
-        run = again(store, past)
-        run.tag(failure=why)
-        run.status = "FAILED"
-        run.end()
+def mark_dead(store: Store, run: RecordedRun, why: str) -> None:
+    """End a run that still counts as running although nobody is writing it."""
+    if run.status == "RUNNING" and is_dead(store, run):
+        opened = again(store, run)
+        opened.tag(failure=why)
+        opened.status = "FAILED"
+        opened.end()
+
+
+def is_dead(store: Store, run: RecordedRun) -> bool:
+    """Its process is, by its host's word; on any host if nobody holds its trunk's lock here."""
+    trunk = run.tags.get("trunk", "")
+    return run.is_abandoned or (not store.is_remote and checkpoint.is_free(store.outputs, trunk))
 
 
 @contextlib.contextmanager
@@ -147,6 +180,7 @@ def recording(run: Run) -> Iterator[Run]:
     with logging_to(run.folder / "train.log"):
         try:
             yield run
+            run.end()
         except BaseException as error:
             log.info("stopped: %s", reason(error), exc_info=not isinstance(error, ArithmeticError))
             run.status = "KILLED" if is_stop(error) else "FAILED"
@@ -156,19 +190,6 @@ def recording(run: Run) -> Iterator[Run]:
                 run.tag(failure=reason(error), **kind)
                 run.end()
             raise
-        run.end()
-
-
-@contextlib.contextmanager
-def writing() -> Iterator[None]:
-    """Raises OSError, in one line, for whatever keeps MLflow from writing."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        cause = " ".join(str(error).split())
-        raise OSError(f"the record can't be written: {cause[:300]}") from error
 
 
 @contextlib.contextmanager

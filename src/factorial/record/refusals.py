@@ -1,0 +1,65 @@
+"""What MLflow will not answer, or can't write, in one line."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from factorial.settings.messages import BadInput
+
+# Of MLflow's errors, those of a store that is out of reach: the same may be answered later
+OUT_OF_REACH = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+
+
+@contextlib.contextmanager
+def asking(what: str) -> Iterator[None]:
+    """Raises BadInput for what MLflow will not answer (a database of another version, a filter that
+    it can't read), and OSError where its store is out of reach."""
+    try:
+        yield
+    except Exception as error:
+        if not is_of_mlflow(error):
+            raise
+        if "out-of-date database schema" in str(error):
+            raise BadInput(f"{what}: {other_schema(str(error))}") from error
+        kind = OSError if is_out_of_reach(error) else BadInput
+        raise kind(f"{what}: {in_one_line(error)}") from error
+
+
+@contextlib.contextmanager
+def writing() -> Iterator[None]:
+    """Raises OSError for whatever keeps MLflow from writing."""
+    try:
+        yield
+    except Exception as error:
+        if not is_of_mlflow(error):
+            raise
+        raise OSError(f"the record can't be written: {in_one_line(error)}") from error
+
+
+def is_of_mlflow(error: Exception) -> bool:
+    """MLflow's own, or SQLAlchemy's, some of which come through it as they are."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, MlflowException | SQLAlchemyError)
+
+
+def is_out_of_reach(error: Exception) -> bool:
+    from sqlalchemy.exc import OperationalError
+
+    code = getattr(error, "error_code", None)
+    return isinstance(error, OperationalError) or code in OUT_OF_REACH
+
+
+def in_one_line(error: Exception) -> str:
+    """Without the statement that SQLAlchemy puts behind what went wrong."""
+    return " ".join(str(error).partition("[SQL")[0].split())[:300]
+
+
+def other_schema(message: str) -> str:
+    found, expected = re.findall(r"(?:version|expected) (\w+)", message)
+    return (
+        f"its database has schema {found}, MLflow {version('mlflow')} works with {expected}; "
+        f"an older one is brought up by `mlflow db upgrade`, a newer one needs a newer MLflow"
+    )
