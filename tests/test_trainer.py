@@ -12,11 +12,12 @@ from conftest import CPU, configured, digits, put
 from sklearn.metrics import accuracy_score
 from torch.optim import lr_scheduler
 
-from factorial.results import Epoch
+from factorial.results import Epoch, Evaluation
+from factorial.settings.messages import BadInput
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config
 from factorial.training import trainer
-from factorial.training.data import Data
+from factorial.training.data import Data, Split
 from factorial.training.environment import derive_seed, permutation
 
 OPTIMIZERS = {
@@ -149,7 +150,8 @@ def test_weights_do_not_depend_on_what_was_drawn_before() -> None:
 
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
 def test_stopped_at_any_batch_and_gone_on_equals_never_stopped(schedule: str) -> None:
-    config = configured("optimizer=adam", f"schedule={schedule}", "epochs.count=3")
+    words = ("model.hidden=[32]", "optimizer=adam", f"schedule={schedule}", "epochs.count=3")
+    config = configured(*words)
     straight, splits, rows = trained(config, epochs=3)
     first = trainer.start(config, CPU)
     stopped = list(itertools.islice(trainer.fit(first, splits, config), 20))
@@ -160,6 +162,58 @@ def test_stopped_at_any_batch_and_gone_on_equals_never_stopped(schedule: str) ->
     assert equal(straight, second)
     resumed = [row for row in (*stopped, *later) if isinstance(row, Epoch)]
     assert [row._replace(seconds=0) for row in rows] == [row._replace(seconds=0) for row in resumed]
+
+
+def test_events_are_the_positions_within_an_epoch_and_its_row_at_the_end() -> None:
+    config = configured("model=linear", "data.batch_size=500", "epochs.count=2")
+    state, seen = trainer.start(config, CPU), []
+    for event in trainer.fit(state, digits(config), config):
+        assert isinstance(event, Epoch) or event == state.position
+        seen.append(tuple(state.position))
+    assert seen == [(0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (2, 0)]
+
+
+def test_what_a_state_holds_is_all_in_its_tree_and_back() -> None:
+    config = configured("optimizer=momentum", "schedule=cosine", "data.batch_size=500")
+    state, splits = trainer.start(config, CPU), digits(config)
+    list(itertools.islice(trainer.fit(state, splits, config), 2))
+    tree = copy.deepcopy(state.tree())
+    other = trainer.start(configured("optimizer=momentum", "schedule=cosine", "seed=1"), CPU)
+    other.restore(tree)
+    assert equal(state, other)
+    for one, again in ((state.optimizer, other.optimizer), (state.schedule, other.schedule)):
+        assert str(one.state_dict()) == str(again.state_dict())
+    assert (other.epoch, other.batch, other.position) == (0, 2, (0, 2))
+    assert other.seconds == state.seconds > 0
+    assert other.loss == state.loss > 0
+    assert other.gradients.tolist() == state.gradients.tolist() and len(state.gradients) == 3
+
+
+def test_going_on_leaves_the_sums_that_it_was_given_as_they_are() -> None:
+    config = configured("model=linear", "data.batch_size=500")
+    first, splits = trainer.start(config, CPU), digits(config)
+    next(trainer.fit(first, splits, config))
+    tree = first.tree()
+    loss, gradients = tree["loss"].clone(), tree["gradients"].clone()
+    second = trainer.start(config, CPU)
+    second.restore(tree)
+    next(trainer.fit(second, splits, config))
+    assert torch.equal(tree["loss"], loss) and torch.equal(tree["gradients"], gradients)
+
+
+@pytest.mark.parametrize("stopped_after", [0, 2, 15, 20])
+def test_the_seconds_of_an_epoch_are_those_of_its_batches_and_its_evaluation(
+    stopped_after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that goes a second on whenever it is read: 13 batches and an evaluation."""
+    monkeypatch.setattr(trainer.time, "perf_counter", itertools.count().__next__)
+    config = configured("model=linear", "epochs.count=2")
+    first, splits = trainer.start(config, CPU), digits(config)
+    events = list(itertools.islice(trainer.fit(first, splits, config), stopped_after))
+    second = trainer.start(config, CPU)
+    second.restore(first.tree())
+    events += trainer.fit(second, splits, config)
+    assert [event.seconds for event in events if isinstance(event, Epoch)] == [14, 14]
 
 
 def test_randomness_inside_a_model_is_derived_too() -> None:
@@ -192,8 +246,8 @@ def test_every_model_trains_with_every_optimizer(model: str, optimizer: str) -> 
 
 
 def test_bfloat16_keeps_weights_in_float32_and_comes_close() -> None:
-    exact, splits, _ = trained(configured(), epochs=8)
-    config = configured("device.precision=bfloat16")
+    exact, splits, _ = trained(configured("model.hidden=[32]"), epochs=8)
+    config = configured("model.hidden=[32]", "device.precision=bfloat16")
     rounded, _, _ = trained(config, epochs=8)
     assert {parameter.dtype for parameter in rounded.model.parameters()} == {torch.float32}
     shares = [trainer.evaluate(exact.model, splits.test, "float32")]
@@ -235,3 +289,173 @@ def test_gradient_norms_are_means_over_the_batches_of_each_layers_own() -> None:
         beside.optimizer.step()
     expected = torch.tensor(norms).mean(0).tolist()
     assert row.gradients == pytest.approx(expected, rel=1e-5)
+
+
+class Odd(torch.nn.Module):
+    """A layer that is trained, one that has no part in the loss, one that is frozen, a scale."""
+
+    def __init__(self, shape: list[int], classes: int) -> None:
+        super().__init__()
+        self.used, self.unused = torch.nn.Linear(64, classes), torch.nn.Linear(64, classes)
+        self.frozen = torch.nn.Linear(64, classes).requires_grad_(False)
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        flat = images.flatten(1)
+        return (self.used(flat) + self.frozen(flat)) * self.scale
+
+
+class OnlyScales(torch.nn.Module):
+    """Parameters, of which none is a layer's matrix."""
+
+    def __init__(self, shape: list[int], classes: int) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(classes))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.flatten(1)[:, : len(self.scale)] * self.scale
+
+
+class Drawing(torch.nn.Linear):
+    """Draws in evaluation too, as Monte Carlo dropout does."""
+
+    def __init__(self, shape: list[int], classes: int) -> None:
+        super().__init__(64, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(F.dropout(images.flatten(1), 0.5, training=True))
+
+
+class Empty(torch.nn.Flatten):
+    """A model that has nothing to train."""
+
+    def __init__(self, shape: list[int], classes: int) -> None:
+        super().__init__()
+
+
+def own(name: str, *words: str) -> Config:
+    target = f"model._target_=test_trainer.{name}"
+    return configured("model=linear", target, "allow=[test_trainer]", *words)
+
+
+def test_a_layer_without_a_gradient_has_norm_0_and_one_that_is_not_trained_has_none() -> None:
+    (row,) = trained(own("Odd"))[2]
+    assert len(row.gradients) == 2
+    assert row.gradients[0] > 0 and row.gradients[1] == 0
+    assert trained(own("OnlyScales"))[2][0].gradients == ()
+
+
+def test_a_model_that_draws_in_evaluation_draws_the_same_again() -> None:
+    config = own("Drawing")
+    state, splits, _ = trained(config)
+    first = trainer.final(state.model, splits.test, config)[1]
+    torch.rand(17)
+    assert torch.equal(trainer.final(state.model, splits.test, config)[1], first)
+
+
+def test_a_model_without_parameters_is_refused() -> None:
+    line = r"model\._target_=test_trainer\.Empty: allowed is a model that has parameters"
+    with pytest.raises(BadInput, match=line):
+        trainer.start(own("Empty"), CPU)
+
+
+def test_without_the_last_batch_the_training_loss_is_the_mean_over_the_others() -> None:
+    words = ("model=linear", "optimizer=sgd", "optimizer.lr=1e-30", "data.drop_last=true")
+    state, splits, (row,) = trained(configured(*words))
+    order = torch.randperm(
+        1293, generator=torch.Generator().manual_seed(derive_seed(0, "order", 1))
+    )
+    images, labels = splits.train[order[:1200]]
+    with torch.no_grad():
+        wanted = F.cross_entropy(state.model(images), labels).item()
+    assert row.train_loss == pytest.approx(wanted, rel=1e-5)
+
+
+def row_of(epoch: int, accuracy: float | None) -> Epoch:
+    validation = None if accuracy is None else Evaluation(1.0, accuracy)
+    return Epoch(epoch, 1.0, validation, 0.1, (), "")
+
+
+@pytest.mark.parametrize(
+    ("accuracies", "best"),
+    [
+        ([0.5], {"best/validation_accuracy": 0.5, "best/epoch": 1}),
+        ([0.5, 0.9, 0.7, 0.9], {"best/validation_accuracy": 0.9, "best/epoch": 2}),
+        ([0.0, 0.0], {"best/validation_accuracy": 0.0, "best/epoch": 1}),
+        ([None, None], {}),
+        ([], {}),
+    ],
+)
+def test_the_best_epoch_is_the_first_with_the_highest_validation_accuracy(
+    accuracies: list[float | None], best: dict[str, float]
+) -> None:
+    rows = [row_of(epoch, accuracy) for epoch, accuracy in enumerate(accuracies, start=1)]
+    assert trainer.best(rows) == best
+
+
+def examples(count: int) -> Split:
+    drawn = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 17, (count, 8, 8), dtype=torch.uint8, generator=drawn)
+    return Split(images, torch.randint(0, 10, (count,), generator=drawn), white=16)
+
+
+def test_logits_are_those_of_each_example_in_order_in_float32() -> None:
+    """2,500 examples, which are more than are evaluated at once."""
+    model, split = trainer.start(configured(), CPU).model, examples(2500)
+    for precision in ("float32", "bfloat16"):
+        logits = trainer.predict(model, split, precision)
+        assert logits.shape == (2500, 10) and logits.dtype == torch.float32
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, precision == "bfloat16"):
+            wanted = model(split.images.float() / 16).float()
+        torch.testing.assert_close(logits, wanted, rtol=1e-2, atol=1e-2)
+    exact = trainer.predict(model, split, "float32")
+    assert not torch.equal(logits, exact)
+    torch.testing.assert_close(exact, model(split.images.float() / 16), rtol=1e-5, atol=1e-6)
+
+
+def test_to_predict_changes_nothing_and_drops_nothing() -> None:
+    """Batch norm's running means are those of training, and every unit counts."""
+    norm, drop = torch.nn.BatchNorm1d(64), torch.nn.Dropout(0.5)
+    model, split = torch.nn.Sequential(torch.nn.Flatten(), norm, drop), examples(300)
+    model.train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    logits = trainer.predict(model, split, "float32")
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    wanted = split.images.float().flatten(1) / 16 / (1 + norm.eps) ** 0.5
+    torch.testing.assert_close(logits, wanted)
+
+
+def test_nothing_held_out_is_no_evaluation() -> None:
+    assert trainer.evaluate(trainer.start(configured(), CPU).model, examples(0), "float32") is None
+
+
+def test_loss_and_accuracy_of_logits_that_can_be_worked_out_by_hand() -> None:
+    """Three examples of two classes: softmax of (0, log 3) is (1/4, 3/4)."""
+    logits = torch.tensor([[0.0, math.log(3)]] * 3)
+    evaluation = trainer.judge(logits, torch.tensor([1, 1, 0]))
+    assert evaluation.accuracy == 2 / 3
+    assert evaluation.loss == pytest.approx((2 * math.log(4 / 3) + math.log(4)) / 3)
+
+
+def test_closing_metrics_are_those_of_the_test_set_and_the_parameters() -> None:
+    config = configured("model=mlp", "model.hidden=[16]")
+    state, splits, _ = trained(config, epochs=2)
+    closing, logits = trainer.final(state.model, splits.test, config)
+    assert list(closing) == ["test/loss", "test/accuracy", "parameters"]
+    assert closing["parameters"] == 64 * 16 + 16 + 16 * 10 + 10
+    labels = splits.test.labels
+    assert closing["test/accuracy"] == accuracy_score(labels.numpy(), logits.argmax(1).numpy())
+    assert closing["test/loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
+
+
+def test_accuracy_as_published_is_that_on_pixels_that_are_not_divided() -> None:
+    config = configured("data.test_unscaled=true", "optimizer.lr=0.01")
+    state, splits, _ = trained(config, epochs=2)
+    closing, logits = trainer.final(state.model, splits.test, config)
+    with torch.no_grad():
+        wanted = state.model(splits.test.images.float()).argmax(1)
+    share = (wanted == splits.test.labels).sum().item() / 360
+    assert closing["test/accuracy_as_published"] == share != closing["test/accuracy"]
+    scaled = trainer.predict(state.model, splits.test, "float32")
+    assert torch.equal(logits, scaled)

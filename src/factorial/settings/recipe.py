@@ -3,17 +3,17 @@
 import hashlib
 import inspect
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import hydra.utils
 
 from factorial.settings.messages import OPEN
 from factorial.settings.places import PACKAGE
-from factorial.settings.schema import Config, is_number, targets
-from factorial.settings.sources import of_target
+from factorial.settings.schema import Config, targets
+from factorial.settings.sources import Sources, behind, distributions
 
 # The one list of settings that can't change a result
 EXCLUDED = (
@@ -50,28 +50,35 @@ class Recipe(NamedTuple):
 
 def identify(config: Config, data: str, validation: int, device: str) -> Recipe:
     """The recipe of a config on data of that digest, so many of its examples held out, on a device
-    of that kind.
+    of that kind. What its targets name is imported: they have to be vetted.
 
     On one trunk a longer run passes through the end of a shorter one. A schedule that refers to the
     run's length has a trunk of its own for every length, because its settings differ.
     """
+    names = sorted({str(name) for _, name in targets(asdict(config)) if is_own(str(name))})
+    own = [behind(name) for name in names]
     document: dict[str, Any] = {
         "config": scientific(config, validation),
         "data": data,
         "validation": validation,
         "device": device,
-        "code": code(asdict(config)),
-        "versions": {name: version(name) for name in LIBRARIES},
+        "code": code(own),
+        "versions": versions(own),
     }
     lengthless = {key: value for key, value in document["config"].items() if key != "epochs"}
     return Recipe(digest(document), digest(document | {"config": lengthless}), document)
+
+
+def is_own(target: str) -> bool:
+    """Whether a class is neither this package's nor of a library whose version is hashed."""
+    return target.partition(".")[0] not in (*LIBRARIES, PACKAGE.name)
 
 
 def scientific(config: Config, validation: int) -> dict[str, Any]:
     """What can change a result, each value spelled in one way, what is a default left out."""
     settings: dict[str, Any] = included(asdict(config))
     for name in OPEN:
-        settings[name] = bound(settings[name])
+        settings[name] = without_defaults(settings[name])
     evenly = (config.data.examples - validation) % config.data.batch_size == 0
     settings["data"]["drop_last"] = config.data.drop_last and not evenly
     return settings
@@ -79,64 +86,58 @@ def scientific(config: Config, validation: int) -> dict[str, Any]:
 
 def included(node: Any, path: str = "") -> Any:
     """A part of a config without what is excluded."""
-    if isinstance(node, dict):
-        inner = {key: f"{path}.{key}" if path else str(key) for key in node}
-        return {k: included(v, inner[k]) for k, v in node.items() if inner[k] not in EXCLUDED}
-    return list(node) if isinstance(node, tuple) else node
+    if not isinstance(node, dict):
+        return node
+    inner = {key: f"{path}.{key}" if path else str(key) for key in node}
+    return {k: included(v, inner[k]) for k, v in node.items() if inner[k] not in EXCLUDED}
 
 
-def bound(part: dict[str, Any]) -> dict[str, Any]:
-    """A class's arguments without those that say what its signature says by itself."""
-    target = str(part.get("_target_", ""))
-    is_library = target.partition(".")[0] in (*LIBRARIES, PACKAGE.name)
-    spelled: dict[str, Any] = one_spelling(part) if is_library else part
-    defaults = defaults_of(target)
+def without_defaults(part: dict[str, Any]) -> dict[str, Any]:
+    """A class and its arguments, but for those that say what its signature says by itself.
+
+    Only a class of the user's own may tell 1.0 from 1, or a tuple from a list.
+    """
+    exact = any(is_own(str(name)) for _, name in targets(part))
+    spelled = part if exact else one_spelling(part)
+    usual = defaults(str(part.get("_target_")))
+    usual = usual if exact else one_spelling(usual)
     return {
         key: value
         for key, value in spelled.items()
-        if key not in defaults or not alike(value, defaults[key], exactly=not is_library)
+        if key not in usual or repr(value) != repr(usual[key])  # by ==, 1 would be True
     }
 
 
-def defaults_of(target: str) -> dict[str, Any]:
+def defaults(target: str) -> dict[str, Any]:
     try:
         parameters = inspect.signature(hydra.utils.get_object(target)).parameters.values()
-    except (ValueError, TypeError):  # no class, or one that does not tell
+    except (ValueError, TypeError):  # not called, or it doesn't tell how
         return {}
     return {one.name: one.default for one in parameters if one.default is not one.empty}
 
 
-def alike(value: Any, default: Any, exactly: bool) -> bool:
-    """Whether a value from YAML says the same as a default in Python."""
-    if isinstance(value, list) and isinstance(default, list | tuple):
-        pairs = zip(value, default, strict=False)
-        return len(value) == len(default) and all(alike(*pair, exactly) for pair in pairs)
-    numbers = is_number(value) and is_number(default) and not exactly
-    return (numbers or type(value) is type(default)) and bool(value == default)
-
-
 def one_spelling(node: Any) -> Any:
-    """1.0 as 1, however deep."""
+    """1.0 as 1 and a tuple as a list, however deep."""
     if isinstance(node, dict):
         return {key: one_spelling(value) for key, value in node.items()}
-    if isinstance(node, list):
+    if isinstance(node, list | tuple):
         return [one_spelling(item) for item in node]
     return int(node) if isinstance(node, float) and node.is_integer() else node
 
 
-def code(config: dict[str, Any]) -> dict[str, str]:
+def code(own: Sequence[Sources]) -> dict[str, str]:
     """Digests of sources: the package's training code, and that behind the user's own targets."""
-    files = sorted(TRAINING.glob("*.py"))
-    sources = {f"factorial.training.{file.stem}": file for file in files}
-    for _, target in targets(config):
-        if str(target).partition(".")[0] not in (*LIBRARIES, PACKAGE.name):
-            hydra.utils.get_object(target)  # so that its modules are loaded
-            sources |= of_target(str(target))
-    return {name: digest_of(file) for name, file in sources.items()}
+    files = {f"factorial.training.{file.stem}": file for file in sorted(TRAINING.glob("*.py"))}
+    for sources in own:
+        files |= sources.files
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
 
 
-def digest_of(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def versions(own: Sequence[Sources]) -> dict[str, str]:
+    """Of torch, torchvision, and the libraries that the user's own modules import."""
+    imported = {library for sources in own for library in sources.libraries}
+    names = {name for library in imported for name in distributions()[library]}
+    return {name: version(name) for name in sorted({*LIBRARIES, *names})}
 
 
 def digest(document: Any) -> str:

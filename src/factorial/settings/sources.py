@@ -1,79 +1,116 @@
-"""The source files behind a class of the user's own: the module named, and all that it imports."""
+"""What stands behind a class of the user's own: its modules, and the libraries that they import."""
 
 import ast
-import importlib.util
-import inspect
+import functools
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.machinery import ModuleSpec
+from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import NamedTuple
 
 import hydra.utils
 
 from factorial.settings.places import PACKAGE
 
-# What others wrote: a version stands for the source of the libraries
-OTHERS = [
-    Path(sysconfig.get_path(name)).resolve()
-    for name in ("stdlib", "platstdlib", "purelib", "platlib")
-]
+INSTALLED = {"site-packages", "dist-packages"}  # where pip and Debian install, within Python's own
+PYTHON = [Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")]
 
 
-def of_target(target: str) -> dict[str, Path]:
-    """Each own module that a target's meaning depends on, by name, with its file.
+class Sources(NamedTuple):
+    """Own modules by name, with their files; top-level names of the libraries that they import."""
 
-    The module that is named, the one where the object is defined, and what these import in turn,
-    in functions too. What is imported by a computed name is not seen.
+    files: dict[str, Path]
+    libraries: set[str]
+
+
+def behind(target: str) -> Sources:
+    """All that a target's meaning depends on.
+
+    The module that is named, the one where the object is defined, and what the user's own among
+    them import in turn, in functions too. What is imported by a computed name is not seen.
     """
-    defining = inspect.getmodule(hydra.utils.get_object(target))
-    waiting = [*prefixes(target), *([defining.__name__] if defining else [])]
-    sources: dict[str, Path] = {}
+    named = hydra.utils.get_object(target)  # loads its modules
+    waiting = [*packages(target), *packages(str(getattr(named, "__module__", "")))]
+    sources = Sources({}, set())
     while waiting:
         name = waiting.pop()
-        file = file_of(name)
-        if file is not None and name not in sources and is_own(file):
-            sources[name] = file
+        library, file = name.partition(".")[0], file_of(name)
+        if file is None or name in sources.files or file.is_relative_to(PACKAGE):
+            continue
+        installed = not INSTALLED.isdisjoint(file.parts)
+        if installed and library in distributions():
+            sources.libraries.add(library)
+        elif installed or not any(file.is_relative_to(place) for place in PYTHON):
+            sources.files[name] = file
             waiting += imported(file, name)
     return sources
 
 
-def prefixes(name: str) -> list[str]:
+@functools.cache  # a sixth of a second
+def distributions() -> Mapping[str, list[str]]:
+    """What was installed, by the top-level names that it gives."""
+    return packages_distributions()
+
+
+def packages(name: str) -> list[str]:
     """`a.b.c` as a, a.b and a.b.c: a module is imported behind its packages."""
     parts = name.split(".")
-    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)] if name else []
 
 
 def file_of(module: str) -> Path | None:
-    loaded = sys.modules.get(module)
-    if loaded is not None:
+    """Where a module was, or would be, loaded from; None for a namespace, and for no module."""
+    if (loaded := sys.modules.get(module)) is not None:
         origin = getattr(loaded, "__file__", None)
     else:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, AttributeError, ValueError):  # no module, but a name within one
-            return None
+        spec = spec_of(module)
         origin = spec.origin if spec is not None and spec.has_location else None
     return Path(origin).resolve() if origin else None
 
 
-def is_own(file: Path) -> bool:
-    """Whether a file is neither the package's, nor a library's or Python's own."""
-    return file.is_file() and not any(file.is_relative_to(place) for place in (PACKAGE, *OTHERS))
+def spec_of(module: str) -> ModuleSpec | None:
+    """Like importlib.util.find_spec, which would execute the packages above."""
+    package = module.rpartition(".")[0]
+    path = None
+    if package:
+        if (loaded := sys.modules.get(package)) is not None:
+            path = getattr(loaded, "__path__", None)
+        elif (above := spec_of(package)) is not None:
+            path = above.submodule_search_locations
+        if path is None:  # no package, so nothing lies within it
+            return None
+    found = (finder.find_spec(module, path) for finder in sys.meta_path)
+    return next((spec for spec in found if spec is not None), None)
 
 
 def imported(file: Path, module: str) -> Iterator[str]:
-    """The names that a module's source imports: modules, their packages, and what may be one."""
+    """The names that a module's source imports: modules, their packages, and what may be one.
+
+    None for what is no source, or none that Python could load.
+    """
     if file.suffix != ".py":
         return
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(file.read_bytes())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield from prefixes(alias.name)
+                yield from packages(alias.name)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                above = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*above, *([base] if base else [])])
-            yield from prefixes(base)
+            base = absolute(node, package)
+            yield from packages(base)
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    """The full name of what `from ... import` imports from, within a module of `package`."""
+    if not node.level:
+        return node.module or ""
+    above = package.split(".")
+    kept = above[: len(above) - node.level + 1]
+    return ".".join([*kept, *([node.module] if node.module else [])])

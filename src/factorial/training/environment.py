@@ -50,6 +50,7 @@ def enter(settings: Device) -> None:
     """Set this whole process to what a run was asked to run under: before its first number."""
     torch.set_num_threads(threads(settings))
     torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
     # as use_deterministic_algorithms(True), which imports a second of compiler beside
     torch.set_deterministic_debug_mode("error")

@@ -22,6 +22,7 @@ PLACES = (
     "torchvision.ops.",
     "factorial.training.models.",
 )
+SWITCH = (bool | None, "bool | None")  # how torch annotates one that it may decide by itself
 KINDS: dict[str, type] = {"model": nn.Module, "optimizer": Optimizer, "schedule": LRScheduler}
 
 
@@ -38,12 +39,23 @@ def instantiate(key: str, node: dict[str, Any], allow: Sequence[str], *arguments
     settings = {name: value for name, value in node.items() if name != "_target_"}
     check(key, signature(key, node), settings, given=len(arguments))
     try:
-        return hydra.utils.instantiate(node, *arguments, _convert_="all")
+        made = hydra.utils.instantiate(node, *arguments, _convert_="all")
     except InstantiationException as error:
         if isinstance(error.__cause__, BadInput):
             raise error.__cause__ from error
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise BadInput(f"{key}={settings}: {cause}") from error
+        refused = f"{key}={settings}: {node['_target_']} refuses it"
+        raise BadInput(f"{refused} ({said(error.__cause__ or error)})") from error
+    if not isinstance(made, kind := KINDS[key]):
+        raise BadInput(
+            f"{key}._target_={node['_target_']}: allowed is what makes a {kind.__name__}, not a "
+            f"{type(made).__name__}"
+        )
+    return made
+
+
+def said(error: BaseException) -> str:
+    """What a class has to say, in one line that is not too long."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def vet(key: str, target: Any, allow: Sequence[str]) -> None:
@@ -62,10 +74,10 @@ def vet(key: str, target: Any, allow: Sequence[str]) -> None:
     if not name.startswith(PLACES) or any(part.startswith("_") for part in name.split(".")):
         raise refusal
     kind = KINDS[key.partition(".")[0]]
-    found = resolve(key, name)
-    if not (inspect.isclass(found) and issubclass(found, kind)):
+    named = resolve(key, name)
+    if not (inspect.isclass(named) and issubclass(named, kind)):
         raise refusal
-    if found.__module__.partition(".")[0] not in TRUSTED:
+    if named.__module__.partition(".")[0] not in TRUSTED:
         raise refusal
 
 
@@ -74,7 +86,8 @@ def resolve(key: str, target: str) -> Any:
         return hydra.utils.get_object(target)
     except (Exception, SystemExit) as error:
         raise BadInput(
-            f"{key}={target}: allowed is the full name of a class that can be imported"
+            f"{key}={target}: allowed is the full name of a class that can be imported "
+            f"({said(error.__cause__ or error)})"
         ) from error
 
 
@@ -98,16 +111,30 @@ def signature(key: str, node: dict[str, Any]) -> inspect.Signature:
 
 
 def check(key: str, accepts: inspect.Signature, settings: dict[str, Any], given: int) -> None:
-    """Names against the signature, and a number wherever the default is one. Raises BadInput."""
-    parameters = list(accepts.parameters.values())[given:]
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+    """Names against the signature, values against its defaults. Raises BadInput."""
+    after = list(accepts.parameters.values())[given:]
+    if any(one.kind is one.VAR_KEYWORD for one in after):
         return
-    takes = {parameter.name: parameter.default for parameter in parameters}
+    parameters = {one.name: one for one in after if one.kind is not one.VAR_POSITIONAL}
     for name, value in settings.items():
-        if name not in takes:
-            raise BadInput(unknown(f"{key}.{name}", list(takes)))
-        if is_number(takes[name]) and not is_number(value):
-            raise BadInput(f"{key}.{name}={value}: allowed is a number")
-    for name, default in takes.items():
-        if default is inspect.Parameter.empty and name not in settings:
+        if name not in parameters:
+            raise BadInput(unknown(f"{key}.{name}", list(parameters)))
+        if (allowed := misfit(value, parameters[name])) is not None:
+            raise BadInput(f"{key}.{name}={value}: allowed is {allowed}")
+    for name, parameter in parameters.items():
+        if parameter.default is parameter.empty and name not in settings:
             raise BadInput(f"{key}.{name} is not set: {accepts} needs it")
+
+
+def misfit(value: Any, parameter: inspect.Parameter) -> str | None:
+    """What is allowed, where a value is of another kind than the argument's default is."""
+    default = parameter.default
+    if isinstance(default, bool) and not isinstance(value, bool):
+        return "true or false"
+    if default is None and parameter.annotation in SWITCH and not isinstance(value, bool | None):
+        return "true, false or null"
+    if is_number(default) and not is_number(value):
+        return "a number"
+    if isinstance(default, list | tuple) and not isinstance(value, list):
+        return f"a list, such as {list(default)}"
+    return None

@@ -41,7 +41,7 @@ class MLP(nn.Sequential):
             raise BadInput(
                 f"model.hidden={hidden}: allowed is a list of one or more whole numbers, 1 or more"
             )
-        if activation not in ACTIVATIONS:
+        if activation not in [*ACTIVATIONS]:  # a list's items need no hash
             raise BadInput(
                 f"model.activation={activation}: allowed is one of {', '.join(ACTIVATIONS)}"
             )

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from factorial.results import Epoch, Evaluation, Position
+from factorial.settings.messages import BadInput
 from factorial.settings.schema import Config
 from factorial.training.data import Data, Split
 from factorial.training.environment import derive_seed, permutation
@@ -18,7 +19,7 @@ from factorial.training.fingerprint import fingerprint
 from factorial.training.instantiate import instantiate
 from factorial.training.sizes import steps_per_epoch
 
-EVALUATED_AT_ONCE = 1000  # examples; has no influence on the result
+EVALUATED_AT_ONCE = 1000  # examples, so that memory is bounded
 
 
 @dataclass
@@ -40,7 +41,7 @@ class State:
         return Position(self.epoch, self.batch)
 
     def tree(self) -> dict[str, Any]:
-        """The state as nested dicts of tensors and plain values."""
+        """Plain values and the state's own tensors, which training changes, in nested dicts."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -68,16 +69,17 @@ class Diverged(ArithmeticError):
 
 def start(config: Config, device: torch.device) -> State:
     """An untrained model, drawn from the seed alone, with its optimizer. Raises BadInput."""
+    facts = (config.data.shape, config.data.classes)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed, "init"))
-        model = instantiate(
-            "model", config.model, config.allow, config.data.shape, config.data.classes
-        )
+        model = instantiate("model", config.model, config.allow, *facts)
+    if next(model.parameters(), None) is None:
+        name = config.model["_target_"]
+        raise BadInput(f"model._target_={name}: allowed is a model that has parameters")
     model.to(device)
     optimizer = instantiate("optimizer", config.optimizer, config.allow, model.parameters())
-    return State(
-        model, optimizer, instantiate("schedule", config.schedule, config.allow, optimizer)
-    )
+    schedule = instantiate("schedule", config.schedule, config.allow, optimizer)
+    return State(model, optimizer, schedule)
 
 
 def fit(state: State, data: Data, config: Config) -> Iterator[Position | Epoch]:
@@ -103,7 +105,7 @@ def fit(state: State, data: Data, config: Config) -> Iterator[Position | Epoch]:
             loss.backward()
             state.optimizer.step()
             state.schedule.step()
-            state.loss += loss.detach() * len(index)
+            state.loss = state.loss + loss.detach() * len(index)
             state.gradients = state.gradients + gradient_norms(state.model)
             state.batch += 1
             state.seconds += time.perf_counter() - began
@@ -139,15 +141,24 @@ def end_epoch(state: State, data: Data, config: Config, examples: int) -> Epoch:
 
 
 def gradient_norms(model: nn.Module) -> Tensor:
-    """The Euclidean norm of the gradient of each layer's weights, first layer first: [layers]."""
-    weights = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    return torch.stack([weight.grad.norm() for weight in weights if weight.grad is not None])
+    """The Euclidean norm of the gradient of each layer's weights, first layer first: [layers].
+
+    Layers that are trained; 0 for one that had no part in this loss.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    norms = [
+        weight.new_zeros(()) if weight.grad is None else weight.grad.norm()
+        for weight in trained
+        if weight.ndim > 1
+    ]
+    return torch.stack(norms) if norms else trained[0].new_zeros(0)
 
 
 @torch.inference_mode()
 def predict(model: nn.Module, split: Split, precision: str) -> Tensor:
     """The logits of a whole split that is not empty: float32 [n, classes]."""
     device = split.labels.device
+    torch.manual_seed(derive_seed(0, "evaluation"))  # for a model that draws even then
     model.eval()
     logits = []
     for index in torch.arange(len(split), device=device).split(EVALUATED_AT_ONCE):
