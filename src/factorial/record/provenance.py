@@ -18,7 +18,7 @@ from factorial.settings.places import CHECKOUT
 
 # Environment variables by which libraries choose their arithmetic
 SWITCH = re.compile(
-    r"(OMP|MKL|OPENBLAS|KMP|DNNL|ONEDNN|ATEN|TORCH|PYTORCH|CUDA|CUDNN|NVIDIA)_\w+"
+    r"(OMP|MKL|OPENBLAS|DNNL|ONEDNN|ATEN|CUDNN|NVIDIA_TF32|TORCH_ALLOW)_\w+"
 ).fullmatch
 LONGEST_PATCH = 1_000_000  # characters
 

@@ -56,7 +56,7 @@ def judge(
 ) -> Verdict:
     """Equality is to the bit; tolerance only excuses what another environment may have done.
 
-    A record that contradicts itself, and one whose recipe is not of its config, is equal to nothing.
+    A record that contradicts itself, or whose recipe is not of its config, is equal to nothing.
     """
     parted = list(partings(recorded, replayed))
     kinds = {difference.kind for difference in differences}
