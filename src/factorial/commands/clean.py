@@ -30,8 +30,8 @@ def main(typed: Sequence[str]) -> None:
 def clean(store: Store, delete: bool) -> None:
     """List, or delete, the states that the record proves unneeded; nothing else is touched.
 
-    Runs' folders stay, those in MLflow's trash too (`mlflow gc` empties it), and so does whatever is
-    not on record: registered models, runs without tracking, what belongs to another database.
+    Runs' folders stay, those in MLflow's trash too (`mlflow gc` empties it), and so does whatever
+    is not on record: registered models, runs without tracking, what is of another database.
     """
     trunks = ended_trunks(store)
     total = 0
