@@ -9,15 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, recorded, train
+from conftest import NOWHERE, ROOT, recorded, train
 
 pytestmark = pytest.mark.slow
-
-NOWHERE = {
-    "FACTORIAL_DATA": "",
-    "http_proxy": "http://127.0.0.1:9",
-    "https_proxy": "http://127.0.0.1:9",
-}
 
 
 def run(*words: str, folder: Path = ROOT, **env: str) -> subprocess.CompletedProcess[str]:

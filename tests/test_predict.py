@@ -1,7 +1,9 @@
 """Images of any size, colour and polarity, read by a recorded run; the winner served by MLflow."""
 
 import json
+import math
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -9,13 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, client, train
+from conftest import ROOT, client, recorded, train
 from PIL import Image, ImageOps
 
 from factorial.record import predictions
@@ -23,7 +25,7 @@ from factorial.reuse import images
 from factorial.settings.messages import BadInput
 from factorial.training import data
 
-TEST = data.read("digits", None, 16)[1]
+TEST = data.read("digits", None, 16).test
 
 
 def picture(index: int) -> Image.Image:
@@ -132,11 +134,19 @@ def test_what_can_not_be_read_is_said_and_the_others_are_read(made: Path, tmp_pa
 
 @pytest.mark.slow
 def test_bad_words_are_one_line(made: Path, tmp_path: Path) -> None:
+    (parent,) = [run for run in recorded(made) if "command" in run.data.tags]
+    sweep = parent.data.tags["sweep"][:10]
     for words, message in (
         ([], "error: no image is named: allowed are PNG and JPEG files, or folders of them\n"),
         ([str(tmp_path)], f"error: {tmp_path}: no PNG or JPEG file is in this folder\n"),
         (["none.png"], "error: none.png: there is no such file or folder\n"),
         (["run=zz", str(ROOT / "docs" / "mlflow.png")], "error: run=zz: no run begins so"),
+        (["images=none.png"], "error: none.png: there is no such file or folder\n"),
+        ([f"run={sweep}", "none.png"], "error: none.png: there is no such file or folder\n"),
+        (
+            [f"run={sweep}", str(ROOT / "docs" / "mlflow.png")],
+            f"error: run={sweep}: that is a sweep",
+        ),
     ):
         code, _, wrong = predict(made, *words)
         assert code == 1
@@ -168,14 +178,19 @@ def test_the_winner_is_registered_and_served_by_mlflow(made: Path) -> None:
         port = free.getsockname()[1]
     said = next(line for line in done.stdout.splitlines() if line.startswith("serve it: "))
     words = [word for word in shlex.split(said.removeprefix("serve it: ")) if "PATH=" not in word]
-    setting, *command = words
-    env = os.environ | dict([setting.split("=", 1)])
+    settings = [word for word in words if re.match(r"[A-Z_]+=", word)]
+    command = words[len(settings) :]
+    assert "MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false" in settings
+    env = os.environ | dict(setting.split("=", 1) for setting in settings)
     env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
     server = subprocess.Popen([*command, "-p", str(port)], env=env, start_new_session=True,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     try:
         pixels = TEST.images[:5].float().tolist()
-        answer = ask(f"http://127.0.0.1:{port}/invocations", {"inputs": pixels})
+        address = f"http://127.0.0.1:{port}/invocations"
+        answer = ask(address, {"inputs": pixels})
+        with pytest.raises(HTTPError, match="400"):
+            ask(address, {"inputs": [[[math.nan] * 8] * 8]})
     finally:
         os.killpg(server.pid, 15)
         server.wait()
@@ -192,6 +207,8 @@ def ask(address: str, document: object) -> dict[str, list[list[float]]]:
         try:
             with urlopen(request, timeout=10) as response:
                 return dict(json.load(response))
+        except HTTPError:
+            raise
         except (URLError, OSError):
             assert time.monotonic() < deadline
             time.sleep(0.3)

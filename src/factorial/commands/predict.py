@@ -24,9 +24,9 @@ def main(typed: Sequence[str]) -> None:
     store = look_into(words.tracking(settings), settings["outputs"])
     if store.client is None:
         raise BadInput(f"outputs={store.outputs}: no runs are on record there")
-    past = evidence.choose(store, settings["run"])
-    model, config = weights.restore(store, past, settings)
-    console.say(f"run {past.id}: {past.name}")
+    run = evidence.choose(store, settings["run"])
+    model, config = weights.restore(store, run, settings)
+    console.say(f"run {run.id}: {run.name}")
     failed = False
     for file in files:
         try:

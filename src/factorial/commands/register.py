@@ -38,8 +38,9 @@ def main(typed: Sequence[str]) -> None:
     model_uri = f"models:/{settings['name']}/{version}"
     console.say(
         f"registered {model_uri}: {compared.winner['label']}, run {run.id}",
-        f"serve it: {environment()}MLFLOW_TRACKING_URI={uri} "
-        f"mlflow models serve -m {model_uri} --env-manager local",
+        # pickles, which the archive of an exported model may hold, are refused when it is read
+        f"serve it: {environment()}MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false "
+        f"MLFLOW_TRACKING_URI={uri} mlflow models serve -m {model_uri} --env-manager local",
     )
 
 

@@ -15,6 +15,10 @@ import torch
 
 from factorial.settings.places import CHECKOUT
 
+# Environment variables by which libraries choose their arithmetic
+SWITCH = re.compile(
+    r"(OMP|MKL|OPENBLAS|DNNL|ONEDNN|ATEN|CUDNN|NVIDIA_TF32|TORCH_ALLOW)_\w+"
+).fullmatch
 LONGEST_PATCH = 1_000_000  # characters
 
 
@@ -81,6 +85,7 @@ def capture() -> dict[str, Any]:
         "deterministic": torch.are_deterministic_algorithms_enabled(),
         "matmul precision": torch.get_float32_matmul_precision(),
         "cublas workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG", ""),
+        **{f"env.{name}": value for name, value in sorted(os.environ.items()) if SWITCH(name)},
     }
 
 

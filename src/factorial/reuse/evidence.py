@@ -1,19 +1,25 @@
 """What the record holds of one run, read without trust: enough to execute it again."""
 
+import hashlib
+import math
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
+from safetensors import SafetensorError
+from safetensors.torch import load
 
-from factorial.record import reading, untrusted
+from factorial.record import predictions, reading, untrusted
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, artifact, points
-from factorial.reuse.verdict import Difference
+from factorial.reuse.verdict import Row
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput
 from factorial.settings.names import GROUPS
 from factorial.settings.places import CONF
-from factorial.settings.recipe import digest
+from factorial.training.fingerprint import fingerprint
 
 # what a record has no say in
 OWN: dict[str, Any] = {
@@ -35,83 +41,115 @@ TIMES = ("epoch_seconds", "train/seconds")  # no two runs take the same
 class RunFiles(NamedTuple):
     """A recorded run: its resolved config, recipe, provenance, and results by where they stand.
 
-    `results` has a list of rows for each place that holds them, MLflow and metrics.json: each row
-    is (epoch, metric, value), in the order of training; closing metrics come last, with epoch 0.
+    `results` has a list of rows for each place that holds them: each row is (epoch, metric, value),
+    in the order of training; what belongs to no epoch comes last, with epoch 0. `weights` is the
+    digest of the weights' file, None where there is none.
     """
 
-    past: RecordedRun
+    run: RecordedRun
     config: dict[str, Any]
-    typed: list[str]
     recipe: dict[str, Any]
     provenance: dict[str, Any]
-    results: Mapping[str, list[tuple[int, str, Any]]]
+    results: Mapping[str, list[Row]]
+    weights: str | None
 
 
 def choose(store: Store, prefix: str) -> RecordedRun:
     """The finished run whose id begins so; for `last` the newest. Raises BadInput."""
-    runs = [past for past in reading.search(store, "") if is_run(past)]
+    everything = reading.search(store, "")
+    runs = [run for run in everything if is_run(run)]
     if not runs:
         raise BadInput(f"outputs={store.outputs}: no run of train.py is on record there")
     if prefix == "last":
-        finished = [past for past in runs if past.status == "FINISHED"]
-        return max(finished or runs, key=lambda past: past.touched)
-    found = [past for past in runs if past.id.startswith(prefix)]
-    if len(found) != 1:
-        known = ", ".join(past.id[:12] for past in (found or runs)[-5:])
-        many = "several runs begin so" if found else "no run begins so"
-        raise BadInput(f"run={prefix}: {many}; allowed is one of {known}, or last")
-    return found[0]
+        finished = [run for run in runs if run.status == "FINISHED"]
+        return max(finished or runs, key=lambda run: run.touched)
+    chosen = [run for run in runs if run.id.startswith(prefix)]
+    if len(chosen) == 1:
+        return chosen[0]
+    if not chosen and any(is_sweep(run, prefix) for run in everything):
+        raise BadInput(
+            f"run={prefix}: that is a sweep; allowed is one of its runs, or sweep={prefix}"
+        )
+    known = ", ".join(run.id[:12] for run in (chosen or runs)[-5:])
+    many = "several runs begin so" if chosen else "no run begins so"
+    raise BadInput(f"run={prefix}: {many}; allowed is one of {known}, or last")
 
 
-def is_run(past: RecordedRun) -> bool:
-    return "command" not in past.tags and "replays" not in past.tags and "recipe" in past.tags
+def is_run(run: RecordedRun) -> bool:
+    return "command" not in run.tags and "replays" not in run.tags and "recipe" in run.tags
 
 
-def read(store: Store, past: RecordedRun) -> RunFiles:
+def is_sweep(run: RecordedRun, prefix: str) -> bool:
+    names = (run.id, run.tags.get("sweep", ""))
+    return "command" in run.tags and any(name.startswith(prefix) for name in names)
+
+
+def read(store: Store, run: RecordedRun) -> RunFiles:
     """Raises BadInput for a run without a result, or whose files are not there or not plain."""
-    require_result(past)
-    metrics = untrusted.read_json(*named(store, past, "metrics.json"))
-    overrides = untrusted.read(*named(store, past, "overrides.txt"))
+    require_result(run)
+    metrics = untrusted.read_json(*named(store, run, "metrics.json"))
+    results = {"MLflow": of_store(store, run), "metrics.json": of_file(metrics, run)}
+    seen = artifact(store, run.id, predictions.FILE)
+    if seen is not None:
+        digest = hashlib.sha256(seen.read_bytes()).hexdigest()
+        results[predictions.FILE] = [(0, "predictions", digest)]
     return RunFiles(
-        past,
-        config(store, past),
-        overrides.splitlines(),
-        untrusted.read_json(*named(store, past, "recipe.json")),
-        untrusted.read_json(*named(store, past, "provenance.json")),
-        {"MLflow": of_store(store, past), "metrics.json": of_file(metrics, past)},
+        run,
+        config(store, run),
+        untrusted.read_json(*named(store, run, "recipe.json")),
+        untrusted.read_json(*named(store, run, "provenance.json")),
+        results,
+        weights(store, run),
     )
 
 
-def require_result(past: RecordedRun) -> None:
-    if past.status != "FINISHED":
-        why = past.tags.get("failure", f"its status is {past.status}")
-        raise BadInput(f"run={past.id}: it has no result ({why})")
+def require_result(run: RecordedRun) -> None:
+    if run.status != "FINISHED":
+        why = run.tags.get("failure", f"its status is {run.status}")
+        raise BadInput(f"run={run.id}: it has no result ({why})")
 
 
-def named(store: Store, past: RecordedRun, name: str) -> tuple[Any, str]:
-    file = artifact(store, past.id, name)
+def named(store: Store, run: RecordedRun, name: str) -> tuple[Path, str]:
+    file = artifact(store, run.id, name)
     if file is None:
-        raise BadInput(f"run={past.id}: {name} is not among its files")
-    return file, f"run={past.id}: {name}"
+        raise BadInput(f"run={run.id}: {name} is not among its files")
+    return file, f"run={run.id}: {name}"
 
 
-def of_store(store: Store, past: RecordedRun) -> list[tuple[int, str, Any]]:
-    names = [*reading.CURVES, *reading.layers(past.metrics)]
+def weights(store: Store, run: RecordedRun) -> str | None:
+    """The digest of the weights that a run left; None for a copy of another's result."""
+    file = artifact(store, run.id, "weights.safetensors")
+    if file is None:
+        return None
+    try:
+        return fingerprint(load(file.read_bytes()))
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"run={run.id}: weights.safetensors is damaged ({error})") from error
+
+
+def of_store(store: Store, run: RecordedRun) -> list[Row]:
+    names = [*reading.CURVES, *reading.layers(run.metrics)]
     rows = [
-        (step, name, value)
+        (step, name, as_logged(value))
         for name in names
         if name not in TIMES
-        for step, value in points(store, [past.id], name).get(past.id, [])
+        for step, value in points(store, [run.id], name).get(run.id, [])
     ]
     closing = [
-        (0, name, value)
-        for name, value in past.metrics.items()
+        (0, name, as_logged(value))
+        for name, value in run.metrics.items()
         if not reading.is_curve(name) and name not in TIMES
     ]
     return in_order(rows) + closing
 
 
-def of_file(metrics: dict[str, Any], past: RecordedRun) -> list[tuple[int, str, Any]]:
+def as_logged(value: float) -> float:
+    """MLflow keeps an infinite value as the largest number that there is."""
+    largest = sys.float_info.max
+    return math.copysign(math.inf, value) if abs(value) == largest else value
+
+
+def of_file(metrics: dict[str, Any], run: RecordedRun) -> list[Row]:
     try:
         rows = [
             (whole(row["epoch"]), str(name), value)
@@ -120,9 +158,9 @@ def of_file(metrics: dict[str, Any], past: RecordedRun) -> list[tuple[int, str, 
             if name not in ("epoch", *TIMES)
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadInput(f"run={past.id}: metrics.json holds no rows of epochs") from error
+        raise BadInput(f"run={run.id}: metrics.json holds no rows of epochs") from error
     if len({row[:2] for row in rows}) < len(rows):
-        raise BadInput(f"run={past.id}: metrics.json has an epoch twice")
+        raise BadInput(f"run={run.id}: metrics.json has an epoch twice")
     closing = [(0, k, v) for k, v in metrics.items() if k not in ("epochs", *TIMES)]
     return in_order(rows) + closing
 
@@ -133,13 +171,13 @@ def whole(epoch: Any) -> int:
     return epoch
 
 
-def in_order(rows: Sequence[tuple[int, str, Any]]) -> list[tuple[int, str, Any]]:
+def in_order(rows: Sequence[Row]) -> list[Row]:
     """By epoch; within one, the weights last: what is behind them comes first."""
     return sorted(rows, key=lambda row: (row[0], row[1] == "weights"))
 
 
 def combination(
-    past: RecordedRun, config: Mapping[str, Any], changes: Mapping[str, Any]
+    run: RecordedRun, config: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> Combination:
     """What was run, to be run here: folders, device and tracking are this machine's own."""
     part = config.get("data")
@@ -156,14 +194,14 @@ def combination(
     }
     for key, value in (OWN | facts | {"data.root": root} | dict(changes)).items():
         OmegaConf.update(composed, key, value)
-    choices = {group: past.params.get(group, "") for group in GROUPS}
+    choices = {group: run.params.get(group, "") for group in GROUPS}
     return Combination(composed, choices, [])
 
 
-def config(store: Store, past: RecordedRun) -> dict[str, Any]:
+def config(store: Store, run: RecordedRun) -> dict[str, Any]:
     """The resolved config as recorded, not checked yet; what has moved since, in its new place."""
-    found: dict[str, Any] = moved(untrusted.read_yaml(*named(store, past, "config.yaml")))
-    return found
+    recorded: dict[str, Any] = moved(untrusted.read_yaml(*named(store, run, "config.yaml")))
+    return recorded
 
 
 def moved(node: Any) -> Any:
@@ -175,25 +213,3 @@ def moved(node: Any) -> Any:
         if isinstance(node, str) and node.startswith(old):
             return new + node.removeprefix(old)
     return node
-
-
-def tampered(store: Store, evidence: RunFiles, asked: Combination) -> list[Difference]:
-    """Where the record contradicts itself."""
-    past = evidence.past
-    found = []
-    if (made := digest(evidence.recipe)) != past.tags["recipe"]:
-        name = "recipe.json against the run's recipe id"
-        found.append(Difference("record", name, past.tags["recipe"], made))
-    for name, value in past.metrics.items():
-        written = points(store, [past.id], name).get(past.id, [])
-        last = max(written)[1] if written else None
-        if last != value or (not reading.is_curve(name) and len(written) > 1):
-            found.append(Difference("record", f"{name}, MLflow's latest and last", value, last))
-    for name in reading.CURVES:
-        if name not in past.metrics and points(store, [past.id], name):
-            found.append(Difference("record", f"{name}, MLflow's latest", "nothing", "its points"))
-    for name, value in asked.params().items():
-        recorded = past.params.get(name, str(value))
-        if recorded != str(value) and name not in ("device", "threads"):
-            found.append(Difference("record", f"{name}, MLflow's param", recorded, str(value)))
-    return found

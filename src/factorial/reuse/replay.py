@@ -1,15 +1,16 @@
 """A recorded run, executed again from its record alone: the same bits, or what drifted and why."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from factorial import console
-from factorial.record import provenance, writing
+from factorial.record import predictions, provenance, writing
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store
 from factorial.results import Epoch
-from factorial.reuse import evidence, verdict
+from factorial.reuse import contradictions, evidence, verdict
 from factorial.reuse.evidence import TIMES, RunFiles
 from factorial.reuse.verdict import DIFFERENT, IDENTICAL, Difference, Row, Verdict
 from factorial.runs.trial import Trial, prepare
@@ -19,39 +20,45 @@ from factorial.training import data, environment, trainer
 MOST_THREADS = 1024  # a record that asks for more is none
 
 
-def replay(store: Store, past: RecordedRun, settings: dict[str, Any]) -> Verdict:
+def replay(store: Store, recorded: RecordedRun, settings: dict[str, Any]) -> Verdict:
     """Execute a run again with no cache and no checkpoint, compare, record the verdict, say it."""
     tolerance = words.number("tolerance", settings["tolerance"], float, least=0, most=1)
-    found = evidence.read(store, past)
-    trial = prepare(
-        evidence.combination(past, found.config, changes(found, settings, store)), refuse
-    )
-    console.say(f"replay of run {past.id}: {verdict.printable(past.name)}")
-    with writing.recording(opened(store, past)) as run:
+    files = evidence.read(store, recorded)
+    changed = changes(files, settings, store)
+    trial = prepare(evidence.combination(recorded, files.config, changed), refuse)
+    console.say(f"replay of run {recorded.id}: {verdict.printable(recorded.name)}")
+    with writing.recording(opened(store, recorded)) as run:
         try:
-            rows, closing = execute(trial, last=epochs(found))
+            rows, closing, seen = execute(trial, last=epochs(files))
         except trainer.Diverged as error:
-            rows, closing = [], {}
+            rows, closing, seen = [], {}, ""
             console.say(f"{error}, where the record has none")
         run.log_rows(rows)
-        run.conclude(closing)
-        differences = [
-            *evidence.tampered(store, found, trial.combination),
-            *verdict.of_recipes(evidence.moved(found.recipe), trial.recipe.document),
-            *verdict.of_provenance(found.provenance, provenance.capture()),
-        ]
-        judged = verdict.judge(found.results, flat(rows, closing), differences, tolerance)
+        found = differences(store, files, trial)
+        judged = verdict.judge(files.results, flat(rows, closing, seen), found, tolerance)
         run.tag(verdict=judged.kind)
-        run.write("replay.json", json.dumps(document(past, judged), indent=1) + "\n")
+        run.write("replay.json", json.dumps(document(recorded, judged), indent=1) + "\n")
         run.write("provenance.json", json.dumps(provenance.capture(), indent=1) + "\n")
-    show(judged, found, run.id)
+        run.conclude(closing)
+    show(judged, files, run.id)
     return judged
 
 
-def changes(found: RunFiles, settings: dict[str, Any], store: Store) -> dict[str, Any]:
+def differences(store: Store, files: RunFiles, trial: Trial) -> list[Difference]:
+    """All that is not as it was recorded, or contradicts itself there."""
+    recipes = (files.recipe, trial.recipe.document)
+    before, now = (contradictions.comparable(one, trial.config) for one in recipes)
+    return [
+        *contradictions.contradictions(store, files, trial.combination),
+        *verdict.of_recipes(before, now),
+        *verdict.of_provenance(files.provenance, provenance.capture()),
+    ]
+
+
+def changes(files: RunFiles, settings: dict[str, Any], store: Store) -> dict[str, Any]:
     """What this machine decides, and not the record; threads and device are taken over if here."""
-    kind = found.past.params.get("device", "auto")
-    threads = settings["threads"] or found.provenance.get("threads")
+    kind = files.run.params.get("device", "auto")
+    threads = settings["threads"] or files.provenance.get("threads")
     return {
         "device.kind": kind if kind in environment.devices() else "auto",
         "device.threads": int(words.number("threads", threads, int, least=1, most=MOST_THREADS)),
@@ -64,13 +71,14 @@ def refuse(_: list[str]) -> Any:
     raise AssertionError("a replay has no fallback")
 
 
-def opened(store: Store, past: RecordedRun) -> writing.Run:
-    place = store._replace(experiment_id=past.experiment)
-    return writing.new(place, f"replay of {past.name}"[:250], {"replays": past.id})
+def opened(store: Store, recorded: RecordedRun) -> writing.Run:
+    experiment = store._replace(experiment_id=recorded.experiment)
+    return writing.new(experiment, f"replay of {recorded.name}"[:250], {"replays": recorded.id})
 
 
-def execute(trial: Trial, last: int) -> tuple[list[Epoch], dict[str, float]]:
-    """From the first weights to the last, in this process; nothing of it is kept.
+def execute(trial: Trial, last: int) -> tuple[list[Epoch], dict[str, float], str]:
+    """From the first weights to the last, in this process; nothing of it is kept: the rows, the
+    closing metrics, and the digest of the predictions.
 
     It ends after the first epoch that is not on record: there the two have parted already.
     """
@@ -85,32 +93,36 @@ def execute(trial: Trial, last: int) -> tuple[list[Epoch], dict[str, float]]:
             line.epoch(row)
             if row.epoch > last:
                 break
-    return rows, trainer.final(state.model, splits.test, config)[0] | trainer.best(rows)
+    closing, logits = trainer.final(state.model, splits.test, config)
+    seen = (logits, splits.test.labels, splits.test.images)
+    packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
+    return rows, closing | trainer.best(rows), hashlib.sha256(packed).hexdigest()
 
 
-def flat(rows: Sequence[Epoch], closing: dict[str, float]) -> list[Row]:
+def flat(rows: Sequence[Epoch], closing: dict[str, float], seen: str) -> list[Row]:
     """The results in the form of the evidence."""
-    found: list[Row] = []
+    flattened: list[Row] = []
     for row in rows:
         metrics = writing.metrics_of(row) | {"weights": row.weights}
-        found += [(row.epoch, name, value) for name, value in metrics.items() if name not in TIMES]
-    return found + [(0, name, value) for name, value in closing.items()]
+        flattened += [(row.epoch, name, value) for name, value in metrics.items()]
+    flattened += [(0, name, value) for name, value in closing.items()]
+    return [row for row in flattened if row[1] not in TIMES] + [(0, "predictions", seen)]
 
 
-def document(past: RecordedRun, judged: Verdict) -> dict[str, Any]:
+def document(recorded: RecordedRun, judged: Verdict) -> dict[str, Any]:
     parting = judged.parting
     return {
-        "replays": past.id,
+        "replays": recorded.id,
         "verdict": judged.kind,
         "parting": parting._asdict() if parting else None,
         "differences": [difference._asdict() for difference in judged.differences],
     }
 
 
-def show(judged: Verdict, found: RunFiles, run: str) -> None:
+def show(judged: Verdict, files: RunFiles, run: str) -> None:
     console.say(f"verdict: {judged.kind}")
     if judged.kind == IDENTICAL:
-        console.say(f"every metric and the weights of {epochs(found)} epochs, to the bit")
+        console.say(f"every metric and the weights of {epochs(files)} epochs, to the bit")
     if judged.parting is not None:
         console.say(f"first in {judged.parting}" if judged.parting.epoch else f"{judged.parting}")
     causes: list[Difference] = judged.differences
@@ -126,5 +138,5 @@ def show(judged: Verdict, found: RunFiles, run: str) -> None:
     console.say(f"recorded as run {run}")
 
 
-def epochs(found: RunFiles) -> int:
-    return max((epoch for epoch, *_ in found.results["metrics.json"]), default=0)
+def epochs(files: RunFiles) -> int:
+    return max((epoch for epoch, *_ in files.results["metrics.json"]), default=0)

@@ -10,7 +10,8 @@ from factorial.settings.names import flatten
 IDENTICAL, CLOSE, DIFFERENT = "identical", "equal within tolerance", "different"
 Row = tuple[int, str, Any]  # epoch, or 0 for a closing metric; its name; its value
 NOTHING = "nothing"
-KNOWN = ("gpu", "cuda", "cudnn", "installed.")  # facts that not every machine has
+DIGESTS = ("weights", "predictions")  # tell whether, not how much
+KNOWN = ("gpu", "cuda", "cudnn", "installed.", "env.")  # facts that not every machine has
 
 
 class Parting(NamedTuple):
@@ -53,30 +54,40 @@ def judge(
     differences: list[Difference],
     tolerance: float,
 ) -> Verdict:
-    """Equality is to the bit; tolerance only excuses what another environment may have done."""
-    found = list(partings(recorded, replayed))
+    """Equality is to the bit; tolerance only excuses what another environment may have done.
+
+    A record that contradicts itself, or whose recipe is not of its config, is equal to nothing.
+    """
+    parted = list(partings(recorded, replayed))
     kinds = {difference.kind for difference in differences}
-    if not found:  # a record that contradicts itself can't be equal to anything
-        return Verdict(DIFFERENT if "record" in kinds else IDENTICAL, None, differences)
-    first = min(found, key=lambda parting: parting.epoch or math.inf)
-    moved = any(parting.metric != "weights" for parting in found)  # as weights do that drift
-    close = moved and all(is_close(parting, tolerance) for parting in found)
+    if not parted:
+        return Verdict(DIFFERENT if kinds & {"record", "config"} else IDENTICAL, None, differences)
+    first = min(parted, key=lambda parting: parting.epoch or math.inf)
+    # metrics drift as weights do: neither moves alone
+    moved = {parting.metric == "weights" for parting in parted if parting.metric != "predictions"}
+    close = moved == {True, False} and all(is_close(parting, tolerance) for parting in parted)
     excused = kinds == {"environment"} and close
     return Verdict(CLOSE if excused else DIFFERENT, first, differences)
 
 
 def partings(recorded: Mapping[str, Sequence[Row]], replayed: Sequence[Row]) -> Iterator[Parting]:
-    """In the order of training, for each place of the record."""
-    here = {(epoch, metric): value for epoch, metric, value in replayed}
+    """In the order of training, for each place of the record, of what is kept there."""
     for place, rows in recorded.items():
-        seen = {(epoch, metric) for epoch, metric, _ in rows}
-        for epoch, metric, value in rows:
-            if not same(value, here.get((epoch, metric), NOTHING)):
-                now = here.get((epoch, metric), NOTHING)
-                yield Parting(epoch, metric, value, now, place)
-        for (epoch, metric), value in here.items():
-            if (epoch, metric) not in seen and not (metric == "weights" and place == "MLflow"):
-                yield Parting(epoch, metric, NOTHING, value, place)
+        here = {
+            (epoch, metric): value for epoch, metric, value in replayed if is_kept(metric, place)
+        }
+        there = {(epoch, metric): value for epoch, metric, value in rows}
+        for key in dict.fromkeys([*there, *here]):
+            before, now = there.get(key, NOTHING), here.get(key, NOTHING)
+            if not same(before, now):
+                yield Parting(*key, before, now, place)
+
+
+def is_kept(metric: str, place: str) -> bool:
+    """Predictions lie in a file of their own, the weights' digests not in MLflow."""
+    if metric == "predictions" or place == "predictions.safetensors":
+        return metric == "predictions" and place == "predictions.safetensors"
+    return metric != "weights" or place != "MLflow"
 
 
 def same(one: Any, other: Any) -> bool:
@@ -92,8 +103,9 @@ def is_number(value: Any) -> bool:
 
 def is_close(parting: Parting, tolerance: float) -> bool:
     """Within `tolerance`, which is relative above 1; digests of weights say nothing of size."""
-    if parting.metric == "weights":
-        return all(re.fullmatch(r"[0-9a-f]{64}", str(x)) for x in parting[2:4])
+    if parting.metric in DIGESTS:
+        values = parting.recorded, parting.replayed
+        return all(re.fullmatch(r"[0-9a-f]{64}", str(value)) for value in values)
     if not (is_number(parting.recorded) and is_number(parting.replayed)):
         return False
     size = max(1.0, abs(parting.recorded), abs(parting.replayed))

@@ -20,39 +20,47 @@ from factorial.training.instantiate import instantiate
 FILE = "weights.safetensors"
 
 
-def restore(store: Store, past: RecordedRun, settings: dict[str, Any]) -> tuple[nn.Module, Config]:
+def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[nn.Module, Config]:
     """On the CPU, ready to predict. Raises BadInput."""
-    evidence.require_result(past)
+    evidence.require_result(run)
     changes = {
         "allow": words.names(settings["allow"]),
         "outputs": str(store.outputs),
         "device.kind": "cpu",
     }
-    config = evidence.combination(past, evidence.config(store, past), changes).parse()
+    config = evidence.combination(run, evidence.config(store, run), changes).parse()
     model: nn.Module = instantiate(
         "model", config.model, config.allow, config.data.shape, config.data.classes
     )
-    file = artifact(store, past.tags.get("cached", past.id), FILE)
+    source = run.tags.get("cached", run.id)
+    file = artifact(store, source, FILE)
     if file is None:
-        raise BadInput(f"run={past.id}: {FILE} is not among its files")
+        copied = f", of which run {run.id} is a copy" if source != run.id else ""
+        raise BadInput(f"run={source}{copied}: {FILE} is not among its files")
     try:
         model.load_state_dict(load(file.read_bytes()))
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
-        raise BadInput(f"run={past.id}: {FILE} is not of its model ({reason})") from error
-    digests = reading.digests(store, past)
+        raise BadInput(f"run={run.id}: {FILE} is not of its model ({reason})") from error
+    digests = reading.digests(store, run)
     if digests and digests[max(digests)] not in ("", fingerprint(model.state_dict())):
-        raise BadInput(f"run={past.id}: {FILE} is not what it was when the run ended")
+        raise BadInput(f"run={run.id}: {FILE} is not what it was when the run ended")
     return model.eval(), config
 
 
 class Served(nn.Module):
-    """Pixels as stored, float32 [n, *shape], 0 to `white` -> probabilities [n, classes]."""
+    """Pixels as stored, float32 [n, *shape], 0 to `white` -> probabilities [n, classes].
+
+    A pixel that is no finite number is refused with a RuntimeError, which MLflow's server answers
+    with 400.
+    """
 
     def __init__(self, model: nn.Module, white: int) -> None:
         super().__init__()
         self.model, self.white = model, white
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        # in the exported graph too, where a condition of Python would be gone
+        torch._assert_async(pixels.isfinite().all(), "pixels: allowed are finite numbers")
         logits: torch.Tensor = self.model(pixels / self.white)
         return logits.softmax(1)

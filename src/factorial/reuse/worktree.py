@@ -18,46 +18,49 @@ from factorial.settings.messages import BadInput
 from factorial.settings.places import CHECKOUT
 
 
-def replay(store: Store, past: RecordedRun, settings: dict[str, Any], typed: Sequence[str]) -> int:
+def replay(store: Store, run: RecordedRun, settings: dict[str, Any], typed: Sequence[str]) -> int:
     """Replay a run by its own code, in a process of its own; the exit code. Raises BadInput."""
-    commit = past.tags.get("git.commit", "")
+    commit = run.tags.get("git.commit", "")
     if not commit.isalnum():
-        raise BadInput(f"run={past.id}: no commit is on its record")
+        raise BadInput(f"run={run.id}: no commit is on its record")
     words = [word for word in typed if word.partition("=")[0] not in ("worktree", "run", "sweep")]
     words = [word for word in words if not word.startswith("outputs=")]
     with checked_out(commit) as folder:
-        apply(store, past, settings, folder)
+        apply(store, run, settings, folder)
         console.say(f"worktree: commit {commit[:12]}")
-        command = [sys.executable, *program(folder, past), f"run={past.id}", *words]
+        command = [sys.executable, *program(folder, run), f"run={run.id}", *words]
         env = os.environ | {"PYTHONPATH": str(folder / "src")}
         outputs = f"outputs={store.outputs}"
         return subprocess.run([*command, outputs], cwd=folder, env=env, check=False).returncode
 
 
-def program(folder: Path, past: RecordedRun) -> list[str]:
+def program(folder: Path, run: RecordedRun) -> list[str]:
     """How that commit's code is asked for a replay. Raises BadInput where it can't be."""
     if (folder / "src/factorial/commands/replay.py").is_file():
         return ["-m", "factorial", "replay"]
     if (folder / "replay.py").is_file():
         return ["replay.py"]
-    raise BadInput(f"run={past.id}: its commit, {folder.name}, has no replay yet")
+    raise BadInput(f"run={run.id}: its commit, {folder.name}, has no replay yet")
 
 
-def apply(store: Store, past: RecordedRun, settings: dict[str, Any], folder: Path) -> None:
-    """The recorded patch, which is code: from a server only where the user trusts it."""
-    if past.tags.get("git.dirty") != "true":
+def apply(store: Store, run: RecordedRun, settings: dict[str, Any], folder: Path) -> None:
+    """The recorded patch, which is code: only where the user trusts it.
+
+    Nothing in a record proves that it is the user's own: whoever copies it can write what it says.
+    """
+    if run.tags.get("git.dirty") != "true":
         return
-    file = artifact(store, past.id, "git.patch")
+    file = artifact(store, run.id, "git.patch")
     if file is None:
         raise BadInput(
-            f"run={past.id}: its code differed from its commit, and no patch is on record"
+            f"run={run.id}: its code differed from its commit, and no patch is on record"
         )
-    if settings["tracking"] == "server" and not settings["trust"]:
-        raise BadInput(f"run={past.id}: its patch is code from a server; trust=true runs it")
-    untrusted.read(file, f"run={past.id}: git.patch")
+    if not settings["trust"]:
+        raise BadInput(f"run={run.id}: its git.patch is code; read it, then trust=true runs it")
+    untrusted.read(file, f"run={run.id}: git.patch")
     done = git("apply", "--whitespace=nowarn", str(file.resolve()), folder=folder)
     if done.returncode:
-        raise BadInput(f"run={past.id}: its patch does not apply ({done.stderr.strip()[:200]})")
+        raise BadInput(f"run={run.id}: its patch does not apply ({done.stderr.strip()[:200]})")
 
 
 @contextmanager

@@ -1,0 +1,107 @@
+"""Only what the record proves unneeded is ever deleted."""
+
+from pathlib import Path
+
+import pytest
+from conftest import client
+from filelock import FileLock
+from recorded import opened
+
+from factorial.commands.clean import clean
+from factorial.record import writing
+from factorial.record.store import Store
+
+PLATFORM = "cpu-AVX2-2-threads"
+FINISHED, STOPPED, TRASHED, UNKNOWN = (letter * 64 for letter in "abcd")
+
+
+def state(folder: Path, trunk: str, name: str) -> Path:
+    file = folder / "checkpoints" / trunk / PLATFORM / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"state")
+    return file
+
+
+def run(store: Store, trunk: str, status: str = "FINISHED") -> str:
+    made = writing.new(store, "run", {"trunk": trunk, "recipe": trunk})
+    made.status = status
+    made.end()
+    return made.id
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = opened(tmp_path)
+    run(store, FINISHED)
+    run(store, STOPPED)
+    run(store, STOPPED, "KILLED")
+    store.client.delete_run(run(store, TRASHED, "KILLED"))
+    return store
+
+
+def left(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_of_a_trunk_whose_runs_have_ended_the_furthest_state_stays(
+    store: Store, tmp_path: Path
+) -> None:
+    names = ["final-2", "final-10", "final-9", "partial-9-3"]
+    files = {name: state(tmp_path, FINISHED, f"{name}.safetensors") for name in names}
+    clean(store, delete=False)
+    assert all(file.exists() for file in files.values())
+    clean(store, delete=True)
+    assert [name for name, file in files.items() if file.exists()] == ["final-10"]
+
+
+def test_what_is_damaged_or_half_written_goes(store: Store, tmp_path: Path) -> None:
+    kept = state(tmp_path, FINISHED, "final-3.safetensors")
+    gone = [state(tmp_path, FINISHED, name)
+            for name in ("final-2.damaged", ".partial-1-2.safetensors.4711")]  # fmt: skip
+    clean(store, delete=True)
+    assert kept.exists()
+    assert not any(file.exists() for file in gone)
+
+
+@pytest.mark.parametrize("trunk", [STOPPED, TRASHED, UNKNOWN])
+def test_states_that_a_run_may_wait_for_stay(store: Store, tmp_path: Path, trunk: str) -> None:
+    """A run that was stopped, one that is restored from the trash, one without tracking."""
+    files = [state(tmp_path, trunk, f"final-{epoch}.safetensors") for epoch in (1, 2)]
+    clean(store, delete=True)
+    assert all(file.exists() for file in files)
+
+
+def test_a_trunk_that_a_process_is_training_is_left_alone(store: Store, tmp_path: Path) -> None:
+    files = [state(tmp_path, FINISHED, f"final-{epoch}.safetensors") for epoch in (1, 2)]
+    with FileLock(tmp_path / "checkpoints" / FINISHED / ".lock"):
+        clean(store, delete=True)
+    assert all(file.exists() for file in files)
+
+
+def test_whatever_it_does_not_know_stays(store: Store, tmp_path: Path) -> None:
+    names = [
+        "runs/models/m-0123/artifacts/data/model.pt2",  # a registered model, as MLflow keeps it
+        f"runs/{'0' * 32}/artifacts/weights.safetensors",  # a run without tracking: the only copy
+        f"checkpoints/{FINISHED}/{PLATFORM}/notes.txt",
+        f"checkpoints/{FINISHED}/{PLATFORM}/mine.safetensors",
+        f"checkpoints/{FINISHED}/{PLATFORM}/.mine.safetensors.1",
+        "locks/abc",
+        "data/MNIST/raw/file",
+        "report/x/index.html",
+    ]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    before = left(tmp_path)
+    clean(store, delete=True)
+    assert before <= left(tmp_path)
+
+
+def test_cleaning_changes_nothing_on_record(store: Store, tmp_path: Path) -> None:
+    (
+        state(tmp_path, FINISHED, "final-1.safetensors"),
+        state(tmp_path, FINISHED, "final-2.safetensors"),
+    )
+    before = [(run.info.run_id, run.info.status) for run in client(tmp_path).search_runs(["1"])]
+    clean(store, delete=True)
+    assert [(r.info.run_id, r.info.status) for r in client(tmp_path).search_runs(["1"])] == before
