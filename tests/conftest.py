@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
-from factorial.settings.combination import Combination
+from factorial.runs.grid import combinations
+from factorial.runs.sweep import run_sweep
+from factorial.settings.combination import Combination, Composer
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config, parse
+from factorial.settings.words import translated
 from factorial.training import data, sizes
 
 ROOT = Path(__file__).parents[1]
@@ -175,3 +178,27 @@ def children(folder: Path) -> list[Any]:
 
 def parents(folder: Path) -> list[Any]:
     return [run for run in recorded(folder) if "mlflow.parentRunId" not in run.data.tags]
+
+
+@pytest.fixture
+def same_process() -> Iterator[None]:
+    """What a run sets for its whole process is as before when a test that ran one ends."""
+    threads, debug = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_deterministic_debug_mode(debug)
+
+
+def sweep(folder: Path, *words: str, launch: Any = None) -> None:
+    """`python train.py -m ...` in this process, writing below `folder`, without a report.
+
+    Raises as the command does.
+    """
+    typed = [translated(word) for word in ("report=false", *words, f"outputs={folder}")]
+    single = [word for word in typed if "," not in word or "=[" in word]
+    base = compose("config", single, return_hydra_config=True)
+    preset = base.hydra.sweeper
+    grid = combinations(typed, preset.params, preset.systems)
+    run_sweep(base, typed, grid, Composer(Combination.compose), launch)
+
+
