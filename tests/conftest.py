@@ -17,8 +17,12 @@ import torch
 from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
+from factorial.console import Display
+from factorial.results import Outcome
 from factorial.runs.grid import combinations
+from factorial.runs.run import run_trial
 from factorial.runs.sweep import run_sweep
+from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination, Composer
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config, parse
@@ -202,3 +206,23 @@ def sweep(folder: Path, *words: str, launch: Any = None) -> None:
     run_sweep(base, typed, grid, Composer(Combination.compose), launch)
 
 
+@pytest.fixture
+def outputs(tmp_path: Path, same_process: None) -> Path:
+    """A folder with a record that holds nothing yet, for runs in this process."""
+    from recorded import empty
+
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (folder / "mlflow.db").write_bytes(empty())
+    return folder
+
+
+def trial(folder: Path, *words: str) -> Trial:
+    """A combination on the digits, ready to run below `folder`."""
+    typed = [translated(word) for word in (*words, f"outputs={folder}")]
+    return prepare(asked(*typed), Combination.compose)
+
+
+def bring(folder: Path, *words: str) -> Outcome:
+    """A combination on the digits, brought to its end in this process."""
+    return run_trial(trial(folder, *words), Display(brief=True))

@@ -25,9 +25,12 @@ class Member:
 
     @property
     def levels(self) -> dict[str, str]:
-        """Each override's value under the record's name for its key."""
+        """Each override's value under the record's name for its key; of `epochs` the number."""
         pairs = (word.lstrip("+~").partition("=") for word in self.words)
-        return {SHORT.get(key, key): value for key, _, value in pairs}
+        levels = {SHORT.get(key, key): value for key, _, value in pairs}
+        if self.trial and "epochs" in levels:
+            levels["epochs"] = str(self.trial.config.epochs.count)
+        return levels
 
     @property
     def name(self) -> str:
