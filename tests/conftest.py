@@ -1,5 +1,6 @@
 import multiprocessing
 import os
+import re
 import resource
 import runpy
 import signal
@@ -14,13 +15,22 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
+from factorial.console import Display
+from factorial.record import writing
+from factorial.record.checkpoint import Trunk
 from factorial.record.store import SWITCHES
-from factorial.settings.combination import Combination
+from factorial.results import Outcome
+from factorial.runs.grid import combinations
+from factorial.runs.run import run_trial
+from factorial.runs.sweep import run_sweep
+from factorial.runs.trial import Trial, prepare
+from factorial.settings.combination import Combination, Composer
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config, parse
+from factorial.settings.words import translated
 from factorial.training import data, sizes
 
 ROOT = Path(__file__).parents[1]
@@ -91,6 +101,12 @@ class Started:
         while says not in self.stdout and self.process.is_alive():
             assert time.monotonic() < deadline, f"waited in vain for {says!r}"
             time.sleep(0.01)
+
+    def ended(self, seconds: float = 120) -> int | None:
+        """Its exit code, once it has ended."""
+        self.process.join(seconds)
+        assert self.returncode is not None, f"still running after {seconds} s: {self.stdout}"
+        return self.returncode
 
     def kill(self, number: int) -> None:
         os.kill(self.process.pid or 0, number)
@@ -184,3 +200,114 @@ NOWHERE = {  # an environment without data, and without a way to any
     "http_proxy": "http://127.0.0.1:9",
     "https_proxy": "http://127.0.0.1:9",
 }
+
+
+@pytest.fixture
+def same_process() -> Iterator[None]:
+    """What a run sets for its whole process is as before when a test that ran one ends."""
+    threads, debug = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    yield
+    torch.set_num_threads(threads)
+    torch.set_deterministic_debug_mode(debug)
+
+
+def sweep(folder: Path, *words: str, launch: Any = None) -> None:
+    """`python train.py -m ...` in this process, writing below `folder`, without a report.
+
+    Raises as the command does.
+    """
+    typed = [translated(word) for word in ("report=false", *words, f"outputs={folder}")]
+    single = [word for word in typed if "," not in word or "=[" in word]
+    base = compose("config", single, return_hydra_config=True)
+    preset = base.hydra.sweeper
+    grid = combinations(typed, preset.params, preset.systems)
+    run_sweep(base, typed, grid, Composer(Combination.compose), launch)
+
+
+@pytest.fixture
+def outputs(tmp_path: Path, same_process: None) -> Path:
+    """A folder with a record that holds nothing yet, for runs in this process."""
+    from recorded import empty
+
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    (folder / "mlflow.db").write_bytes(empty())
+    return folder
+
+
+def trial(folder: Path, *words: str) -> Trial:
+    """A combination on the digits, ready to run below `folder`."""
+    typed = [translated(word) for word in (*words, f"outputs={folder}")]
+    return prepare(asked(*typed), Combination.compose)
+
+
+def bring(folder: Path, *words: str) -> Outcome:
+    """A combination on the digits, brought to its end in this process."""
+    return run_trial(trial(folder, *words), Display(brief=True))
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    """Every recorded run's weights, by its name."""
+    files = {
+        run.info.run_name: folder / "runs" / run.info.run_id / "artifacts" / "weights.safetensors"
+        for run in recorded(folder)
+    }
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
+
+
+def curves_are_whole(folder: Path) -> None:
+    """Each child's curves hold each epoch once."""
+    for run in recorded(folder):
+        if "epochs" in run.data.params and "mlflow.parentRunId" in run.data.tags:
+            for name in ("train/loss", "validation/accuracy"):
+                history = client(folder).get_metric_history(run.info.run_id, name)
+                steps = sorted(point.step for point in history)
+                assert steps == list(range(1, int(run.data.params["epochs"]) + 1))
+
+
+def table(output: str) -> list[list[str]]:
+    """The cells of a sweep's closing table without the seconds, which are never the same."""
+    ended = re.findall(r"^ .* (?:FINISHED|FAILED) *$", output, re.MULTILINE)
+    return [[*row[:-2], row[-1]] for row in map(str.split, ended)]
+
+
+def sweep_apart(folder: Path, *words: str, kill_after: int | None = None) -> Started:
+    """`sweep` in a process of its own, which is killed after so many writes to the record."""
+    said = Path(tempfile.mkdtemp())
+    process = SERVER.Process(target=sweep_body, args=(folder, words, said, kill_after))
+    process.start()
+    return Started(process, said)
+
+
+def sweep_body(folder: Path, words: tuple[str, ...], said: Path, kill_after: int | None) -> None:
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT), number)
+    if kill_after is not None:
+        doom(kill_after)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        sweep(folder, *words)
+
+
+WRITES = [
+    (writing, "new"), (writing, "again"), (Trunk, "save"), *(
+        (writing.Run, name)
+        for name in ("describe", "write", "log_rows", "conclude", "tag", "end")
+    ),
+]  # fmt: skip
+
+
+def doom(count: int) -> None:
+    """Ends this process, as a power cut would, right after its so many-th write to the record."""
+    left = iter(range(count - 1, -1, -1))
+
+    def fatal(write: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            given = write(*arguments, **named)
+            if next(left) == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return given
+
+        return call
+
+    for place, name in WRITES:
+        setattr(place, name, fatal(getattr(place, name)))

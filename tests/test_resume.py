@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import children, client, recorded, start, train
+from conftest import children, client, curves_are_whole, recorded, start, train, weights
 
 from factorial.commands.clean import clean
 from factorial.record.store import open_store
@@ -16,33 +16,6 @@ from factorial.settings.schema import Tracking
 pytestmark = pytest.mark.slow
 
 RUN = ["data=digits", "model=mlp", "optimizer=adam"]
-
-
-def weights(folder: Path) -> dict[str, bytes]:
-    """Every recorded run's weights, by its name."""
-    files = {
-        run.info.run_name: folder / "runs" / run.info.run_id / "artifacts" / "weights.safetensors"
-        for run in recorded(folder)
-    }
-    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
-
-
-def curves_are_whole(folder: Path) -> None:
-    """Each child's curves hold each epoch once."""
-    for run in recorded(folder):
-        if "epochs" in run.data.params and "mlflow.parentRunId" in run.data.tags:
-            for name in ("train/loss", "validation/accuracy"):
-                history = client(folder).get_metric_history(run.info.run_id, name)
-                steps = sorted(point.step for point in history)
-                assert steps == list(range(1, int(run.data.params["epochs"]) + 1))
-
-
-def table(output: str) -> list[str]:
-    """The rows of the closing table without the seconds, which are never the same."""
-    rows = [
-        line.split() for line in output.splitlines() if re.search(r"(FINISHED|FAILED) *$", line)
-    ]
-    return [" ".join([*row[:-2], row[-1]]) for row in rows]
 
 
 @pytest.fixture(scope="module")

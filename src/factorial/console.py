@@ -17,7 +17,6 @@ from factorial.results import Epoch, Outcome
 
 NUMBERS = ("validation", "test", "seconds")
 WIDE = 200  # columns where no terminal sets a width
-SAID: set[str] = set()  # what was said to this process's user already, of what is said once
 
 
 def console() -> Console:
@@ -27,10 +26,13 @@ def console() -> Console:
 
 
 class Display:
-    """Shows runs as they train: a line per epoch for a single run, or just the bar (brief)."""
+    """Shows runs as they train: a line per epoch for a single run, or just the bar (brief).
 
-    def __init__(self, brief: bool) -> None:
-        self.brief = brief
+    `place` is what a sweep says in front of the bar: which of its runs this is.
+    """
+
+    def __init__(self, brief: bool, place: str = "") -> None:
+        self.brief, self.place = brief, place
 
     @contextlib.contextmanager
     def training(self, name: str, epochs: int) -> Iterator["Line"]:
@@ -38,7 +40,7 @@ class Display:
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
         bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
         with bar:
-            yield Line(screen, bar, name, epochs, self.brief)
+            yield Line(screen, bar, f"{self.place}{name}", epochs, self.brief)
 
 
 class Line:
@@ -82,19 +84,20 @@ def say(*lines: str) -> None:
 
 
 def warn(*lines: str) -> None:
-    """In red, and once: what holds for all runs of a sweep is said for the first."""
-    once([f"WARNING: {line}" for line in lines], "bold red")
+    """On stderr, in red: what a user has to know."""
+    for line in lines:
+        beside(f"WARNING: {line}", "bold red")
 
 
-def note(line: str) -> None:
-    """What a user may want to know, once."""
-    once([f"note: {line}"], "yellow")
+def note(*lines: str) -> None:
+    """On stderr: what a user may want to know."""
+    for line in lines:
+        beside(f"note: {line}", "yellow")
 
 
-def once(lines: Sequence[str], style: str, said: set[str] = SAID) -> None:
-    for line in (line for line in lines if line not in said):
-        Console(stderr=True, highlight=False).print(line, style=style, soft_wrap=True, markup=False)
-    said.update(lines)
+def beside(line: str, style: str) -> None:
+    screen = Console(stderr=True, highlight=False)
+    screen.print(line, style=style, soft_wrap=True, markup=False)
 
 
 def show_end(outcome: Outcome, recipe: str, data: str, page: str) -> None:
@@ -124,19 +127,34 @@ def outcome_line(outcome: Outcome) -> str:
 
 
 class Tally:
-    """How far a sweep is: k of n in front of each outcome, behind it the time that is left."""
+    """How far a sweep is: k of n in front of each outcome, behind it the time that is left.
+
+    A run that is tried again is counted once.
+    """
 
     def __init__(self, total: int) -> None:
-        self.total, self.done = total, 0
+        self.total = total
+        self.ended: set[str] = set()
         self.trained, self.began = 0, time.monotonic()
 
-    def show(self, outcome: Outcome) -> Outcome:
-        self.done += 1
-        self.trained += outcome.origin != "cached"
+    def __str__(self) -> str:
+        return f"{len(self.ended)} of {self.total}"
+
+    def place(self, count: int) -> str:
+        return f"{count:{len(str(self.total))}}/{self.total}  "
+
+    def display(self, member: str) -> Display:
+        """For a member that is about to run."""
+        return Display(brief=True, place=self.place(len(self.ended | {member})))
+
+    def show(self, member: str, outcome: Outcome) -> Outcome:
+        """A line for what became of a member, by its id."""
+        self.ended.add(member)
+        self.trained += outcome.origin not in ("", "cached")
         each = (time.monotonic() - self.began) / max(self.trained, 1)
-        rest = self.total - self.done
+        rest = self.total - len(self.ended)
         left = f"  (about {each * rest:.0f} s left)" if self.trained and rest else ""
-        say(f"{self.done:{len(str(self.total))}}/{self.total}  {outcome_line(outcome)}{left}")
+        say(f"{self.place(len(self.ended))}{outcome_line(outcome)}{left}")
         return outcome
 
 

@@ -28,13 +28,16 @@ class FactorialSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
+        from factorial.runs.grid import combinations
+        from factorial.settings.combination import Combination, Composer
+
         assert self.config is not None and self.hydra_context is not None
         base, loader = self.config, self.hydra_context.config_loader
-        if not base.plan:  # what follows takes seconds to import
-            console.say(f"sweep of {' '.join(arguments)}")
-        from factorial.runs.grid import combinations
+        grid = combinations(arguments, self.params, self.systems, loader)
+        console.say(f"a grid of {len(grid)} combinations")
+
+        # here: seconds of imports, and what is wrong with a grid and what is to come are said first
         from factorial.runs.sweep import run_sweep
-        from factorial.settings.combination import Combination, Composer
 
         def compose(words: list[str]) -> Combination:
             return Combination.split(loader.load_sweep_config(base, words))
@@ -43,7 +46,5 @@ class FactorialSweeper(Sweeper):
             assert self.launcher is not None
             return self.launcher.launch(jobs, initial_job_idx=0)
 
-        grid = combinations(arguments, self.params, self.systems, loader)
         in_process = base.hydra.runtime.choices["hydra/launcher"] == "basic"
-        compose_all = Composer(compose)
-        return run_sweep(base, arguments, grid, compose_all, None if in_process else launch)
+        return run_sweep(base, arguments, grid, Composer(compose), None if in_process else launch)

@@ -46,7 +46,7 @@ def job(combination: Combination) -> object:
         sweeper = hydra_config.runtime.choices["hydra/sweeper"]
         if sweeper != "factorial":
             raise BadInput(f"hydra/sweeper={sweeper}: allowed is factorial, which knows all runs")
-        from factorial.runs.sweep import run_in_worker
+        from factorial.runs.ending import run_in_worker
 
         return run_in_worker(combination)
     refuse_sweeps(combination, hydra_config.sweeper)

@@ -1,62 +1,19 @@
-"""The grid of a sweep: which combinations there are, and which of them can run."""
+"""The grid of a sweep: the overrides of every combination of all levels."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, MissingConfigException
 
-from factorial.runs.trial import Compose, Family, Trial, prepare
-from factorial.settings.messages import BadInput, readable
-from factorial.settings.names import SHORT, is_within
-from factorial.settings.recipe import EXCLUDED, digest
+from factorial.settings.messages import BadInput
+from factorial.settings.names import is_within
+from factorial.settings.recipe import EXCLUDED
 from factorial.settings.words import count_epochs
 
 # Where a run executes is recorded as it really was: the one thing beside a recipe that may vary
 PLACES = ("device", "device.kind", "device.threads")
-
-
-@dataclass(frozen=True)
-class Member:
-    """One combination of a sweep: its overrides, and either what can run or why it can't."""
-
-    words: list[str]
-    trial: Trial | None = None
-    reason: str = ""
-
-    @property
-    def levels(self) -> dict[str, str]:
-        """Each override's value under the record's name for its key."""
-        pairs = (word.lstrip("+~").partition("=") for word in self.words)
-        return {SHORT.get(key, key): value for key, _, value in pairs}
-
-    @property
-    def name(self) -> str:
-        return self.trial.name if self.trial else " ".join(self.words)
-
-    @property
-    def recipe(self) -> str:
-        """The recipe's id; for what can't run, one of its words."""
-        return self.trial.recipe.id if self.trial else digest(sorted(self.words))
-
-    def within(self, family: Family, members: Sequence["Member"]) -> "Member":
-        """The same as one of the sweep: with its parent, and with what it keeps for the others.
-
-        A longer run leaves its shorter siblings' final states behind on its way.
-        """
-        if self.trial is None:
-            return self
-        length, trunk = self.trial.config.epochs.count, self.trial.recipe.trunk
-        trials = [member.trial for member in members if member.trial]
-        lengths = {one.config.epochs.count for one in trials if one.recipe.trunk == trunk}
-        keep = sorted(other for other in lengths if other < length)
-        settings = {f"tracking.{key}": value for key, value in family._asdict().items()}
-        settings |= {"keep": keep}
-        words = [f"{key}={value!r}".replace(" ", "") for key, value in settings.items()]
-        return Member([*self.words, *words], self.trial.within(family, keep))
 
 
 def combinations(
@@ -107,40 +64,12 @@ def parse_levels(words: Iterable[str], parser: OverridesParser) -> dict[str, lis
 def check_factor(key: str, words: Sequence[str]) -> None:
     """Raises BadInput where several levels are no factor: on record they would be alike."""
     plain = key.lstrip("+~")
-    if len(words) < 2 or plain in PLACES:
+    if len(words) < 2 or (plain in PLACES and f"{key}=null" not in words):
         return
     levels = ",".join(word.partition("=")[2] for word in words[:8])
     if plain == "experiment":
         raise BadInput(f"experiment={levels}: allowed is one, for a preset is a sweep of its own")
+    if plain in PLACES:
+        raise BadInput(f"{plain}={levels}: allowed are numbers, for null is one of them")
     if is_within(plain, EXCLUDED) or plain.startswith("hydra"):
         raise BadInput(f"{plain}={levels}: allowed is one value, for it changes no result")
-
-
-def check(words: list[str], compose: Compose) -> Member:
-    """Compose and check one combination before any starts; find its data, or their fallback.
-
-    An option that does not exist is a slip of the pen, and raised: nothing should start. A setting
-    that this combination alone does not have, or refuses, fails it alone.
-    """
-    try:
-        trial = prepare(compose(words), compose)
-        return Member(trial.combination.typed, trial)
-    except MissingConfigException:
-        raise
-    except (BadInput, ConfigCompositionException) as error:
-        return Member(words, reason=str(readable(error)))
-
-
-def varying(members: Sequence[Member]) -> dict[str, list[str]]:
-    """The factors: keys with more than one level, each with its levels in order of appearance."""
-    seen: dict[str, dict[str, None]] = {}
-    for member in members:
-        for key, value in member.levels.items():
-            seen.setdefault(key, {})[value] = None
-    return {key: list(levels) for key, levels in seen.items() if len(levels) > 1}
-
-
-def level_rows(members: Sequence[Member]) -> list[dict[str, str]]:
-    """For each combination its level of each factor."""
-    factors = varying(members)
-    return [{key: member.levels.get(key, "") for key in factors} for member in members]

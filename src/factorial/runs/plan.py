@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from factorial import console
 from factorial.record import reading
 from factorial.record.store import Store, look_into
-from factorial.runs.grid import Member, level_rows
+from factorial.runs.members import Member, level_rows
 from factorial.runs.progress import Progress, progress_of
 from factorial.runs.trial import Trial
 from factorial.settings.schema import Config

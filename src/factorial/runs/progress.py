@@ -1,17 +1,21 @@
 """What the record says of a combination: how far it is, and its result where it has one."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from omegaconf import OmegaConf
 
-from factorial.record import provenance, reading, writing
+from factorial import console
+from factorial.record import predictions, provenance, reading, writing
 from factorial.record.reading import RecordedRun
-from factorial.record.store import Store
+from factorial.record.store import Store, artifact
 from factorial.results import Outcome
 from factorial.runs.trial import Trial
 from factorial.training import data, sizes, trainer
+
+WEIGHTS = "weights.safetensors"
+ORIGINS = ("provenance.json", "git.patch")  # where a result came from, among a run's files
 
 
 class Progress(NamedTuple):
@@ -20,11 +24,11 @@ class Progress(NamedTuple):
     state: Literal["new", "continues", "resumes", "cached"]
     epoch: int = 0
     result: RecordedRun | None = None  # the run that has it
-    own: RecordedRun | None = None  # the run that this command has for it already
+    left: RecordedRun | None = None  # an own run that was left behind, to be gone on with
 
     def __str__(self) -> str:
         if self.state == "resumes":
-            return f"resumes in epoch {self.epoch + 1}"
+            return f"resumes after epoch {self.epoch}"
         return f"continues the {self.epoch}-epoch run" if self.state == "continues" else self.state
 
 
@@ -34,40 +38,64 @@ def progress_of(
     """How far a combination is, by the record and the checkpoints; neither is changed.
 
     `known` are the recorded runs of its recipe, where a caller has them already. Its own result
-    comes before another's, an own run that was left behind is gone on with: with its trunk `locked`
-    no other process can be writing it, whatever its status says.
+    comes before another's; an own run that was left behind, and ran where this one will, is gone on
+    with. `locked` says that its trunk's lock is held.
     """
-    if trial.config.fresh:
-        return Progress("new")
     known = reading.find(store, recipe=trial.recipe.id) if known is None else known
-    known = [run for run in known if is_same_place(run, trial)]
-    own = [run for run in known if run.parent == trial.config.tracking.parent]
-    for run in (*own, *known):
-        if run.is_result:
-            return Progress("cached", result=run, own=next(iter(own), None))
-    abandoned = next(
-        (run for run in reversed(own) if is_left(run, store, locked) and ran_here(run, trial)), None
-    )
-    positions = trial.trunk.positions(trial.config.epochs.count)
-    if not positions:
-        return Progress("new", own=abandoned)
-    return Progress("resumes" if abandoned else "continues", positions[0][0].epoch, own=abandoned)
+    own = own_runs(trial, known)
+    others = [] if trial.config.fresh else [run for run in known if is_same_level(run, trial)]
+    result = next((run for run in (*own, *others) if run.is_result), None)
+    place = trial.actual if result is None else place_of(result, trial)
+    behind = [run for run in left_behind(own, store, locked) if agrees(run, place)]
+    left = behind[-1] if behind else None
+    if result is not None:
+        return Progress("cached", result=result, left=left)
+    states = [] if trial.config.fresh else trial.trunk.positions(trial.config.epochs.count)
+    if not states:
+        return Progress("new", left=left)
+    return Progress("resumes" if left else "continues", states[0][0].epoch, left=left)
 
 
-def is_same_place(run: RecordedRun, trial: Trial) -> bool:
+def own_runs(trial: Trial, known: Sequence[RecordedRun]) -> list[RecordedRun]:
+    """Those that this command has for a combination already, within its sweep or on its own.
+
+    A fresh sweep has a new parent: what lies below that is its own. A fresh single run has none.
+    """
+    parent = trial.config.tracking.parent
+    if trial.config.fresh and parent is None:
+        return []
+    return [run for run in known if run.parent == parent and is_same_level(run, trial)]
+
+
+def is_same_level(run: RecordedRun, trial: Trial) -> bool:
     """Whether a run is at the level of `threads` that was asked for; any is where none was."""
     asked = trial.config.device.threads
     return asked is None or run.params.get("threads", str(asked)) == str(asked)
 
 
-def ran_here(run: RecordedRun, trial: Trial) -> bool:
-    """Whether a run has on record where this one will run: a param is written once."""
-    return all(run.params.get(key, value) == value for key, value in trial.actual.items())
+def place_of(result: RecordedRun, trial: Trial) -> dict[str, str]:
+    """Where a recorded run really ran."""
+    return {key: result.params[key] for key in trial.actual if key in result.params}
 
 
-def is_left(run: RecordedRun, store: Store, locked: bool) -> bool:
-    """Whether nobody is writing a run that has no result."""
-    return (locked and not store.is_remote) or run.is_abandoned
+def agrees(run: RecordedRun, place: Mapping[str, str]) -> bool:
+    """Whether a run has that place on record, or none yet: a param is written once."""
+    return all(run.params.get(key, value) == value for key, value in place.items())
+
+
+def left_behind(own: Sequence[RecordedRun], store: Store, locked: bool) -> list[RecordedRun]:
+    """The runs without a result that nobody is writing.
+
+    With their trunk `locked` that is every one whose folder lies here, for it was written under
+    this lock, whatever its status or its host's name says.
+    """
+    here = store.outputs / "runs"
+    return [
+        run
+        for run in own
+        if not run.is_result
+        and (run.is_abandoned or (locked and (not store.is_remote or (here / run.id).is_dir())))
+    ]
 
 
 def answer(trial: Trial, store: Store, progress: Progress) -> Outcome:
@@ -78,53 +106,81 @@ def answer(trial: Trial, store: Store, progress: Progress) -> Outcome:
     result = progress.result
     assert result is not None
     outcome = Outcome(trial.name, run_id=result.id, origin="cached")
-    outcome.folder = store.outputs / "runs" / result.id / "artifacts"
+    outcome.folder = store.outputs / "runs" / source(result) / "artifacts"
     if needs_copy(trial, result):
-        outcome.run_id = record_copy(trial, store, result, progress.own)
+        outcome.run_id = record_copy(trial, store, result, progress.left)
     outcome.validation = result.metrics.get("validation/accuracy")
     outcome.seconds = result.metrics.get("train/seconds", 0.0)
     if result.status == "FINISHED":
         outcome.status, outcome.test = "FINISHED", result.metrics["test/accuracy"]
+        warn_of_missing_files(store, result)
     else:
         outcome.reason = result.tags["failure"]
         outcome.error = trainer.Diverged(f"{outcome.reason} (on record as run {result.id})")
     return outcome
 
 
+def source(result: RecordedRun) -> str:
+    """The id of the run that was trained, which has the files."""
+    cached = result.tags.get("cached", "")
+    return cached if cached.isalnum() else result.id
+
+
+def warn_of_missing_files(store: Store, result: RecordedRun) -> None:
+    """A server is not asked: it would send them."""
+    folder = store.outputs / "runs" / source(result) / "artifacts"
+    gone = [name for name in (WEIGHTS, predictions.FILE) if not (folder / name).is_file()]
+    if gone and not store.is_remote:
+        console.warn(
+            f"run {source(result)} answers, but {' and '.join(gone)} are gone from its folder: "
+            f"fresh=true makes them again"
+        )
+
+
 def needs_copy(trial: Trial, result: RecordedRun) -> bool:
     return trial.config.tracking.parent not in (None, result.parent)
 
 
-def record_copy(trial: Trial, store: Store, result: RecordedRun, own: RecordedRun | None) -> str:
-    """A sweep's child for a result that another run gave, so that the sweep is complete; its id."""
-    actual = {key: result.params[key] for key in trial.actual if key in result.params}
-    run = open_run(trial, store, own, actual)
-    extra = {key: result.tags[key] for key in ("failure", "diverged") if key in result.tags}
-    run.tag(cached=result.id, **extra)
+def record_copy(trial: Trial, store: Store, result: RecordedRun, left: RecordedRun | None) -> str:
+    """A sweep's child for a result that another run gave, so that the sweep is complete; its id.
+
+    It says where and by which code that run was made, not where it was copied.
+    """
+    run = open_run(trial, store, left, place_of(result, trial))
+    made = {key: value for key, value in result.tags.items() if key.startswith("git.")}
+    run.tag(cached=source(result), **made)
+    for name in ORIGINS:
+        if (file := artifact(store, source(result), name)) is not None:
+            run.write(name, file.read_text())
     run.log_rows(reading.rows(store, result))
     run.conclude({k: v for k, v in result.metrics.items() if not reading.is_curve(k)})
+    # last, for with these it counts as a result
+    run.tag(**{key: result.tags[key] for key in ("failure", "diverged") if key in result.tags})
     run.status = result.status
     run.end()
     return run.id
 
 
 def open_run(
-    trial: Trial, store: Store, abandoned: RecordedRun | None, actual: dict[str, str]
+    trial: Trial, store: Store, left: RecordedRun | None, place: Mapping[str, str]
 ) -> writing.Run:
-    """A new run, described, or an abandoned one opened again. `actual` is where it really runs."""
-    if abandoned is None:
-        run = writing.new(store, trial.name, tags(trial))
-    else:
-        run = writing.again(store, abandoned)
-    if abandoned is None or not abandoned.params:
-        run.describe(trial.combination.params() | actual, described(trial))
+    """A new run, described, or one that was left behind opened again. `place` is where it runs."""
+    run = (
+        writing.new(store, trial.name, tags(trial)) if left is None else writing.again(store, left)
+    )
+    if left is None or not left.params:
+        run.describe(trial.combination.params() | dict(place), described(trial))
     OmegaConf.save(trial.combination.composed, run.folder / "config.yaml", resolve=True)
     run.write("overrides.txt", "".join(f"{word}\n" for word in trial.combination.typed))
     run.write("recipe.json", json.dumps(trial.recipe.document, indent=1))
+    return run
+
+
+def write_origin(run: writing.Run) -> None:
+    """The code and the machine of a run that is about to be trained."""
     run.write("provenance.json", json.dumps(provenance.capture(), indent=1))
     if provenance.patch():
         run.write("git.patch", provenance.patch())
-    return run
 
 
 def described(trial: Trial) -> writing.DataSet:

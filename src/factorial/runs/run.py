@@ -1,22 +1,33 @@
 """One combination, brought to its end: answered from the record, gone on with, or trained."""
 
+import contextlib
 import logging
 import time
+from collections.abc import Iterator
 
 from safetensors.torch import save
 
 from factorial import console
 from factorial.record import predictions, writing
 from factorial.record.files import write_atomically
-from factorial.record.store import mlflow_page, open_store
+from factorial.record.store import Store, knock, mlflow_page, open_store
 from factorial.results import Epoch, Outcome, Position
-from factorial.runs.grid import Member
+from factorial.runs.members import Member
 from factorial.runs.plan import show_plan
-from factorial.runs.progress import answer, needs_copy, open_run, progress_of
+from factorial.runs.progress import (
+    WEIGHTS,
+    Progress,
+    answer,
+    needs_copy,
+    open_run,
+    progress_of,
+    write_origin,
+)
 from factorial.runs.signals import Stop, stoppable
 from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, reason
+from factorial.settings.schema import Config
 from factorial.training import data, environment, rehearsal, trainer
 
 log = logging.getLogger(__name__)
@@ -25,6 +36,8 @@ log = logging.getLogger(__name__)
 def run_alone(combination: Combination) -> Outcome | None:
     """Bring one combination to its end and show it. Raises whatever goes wrong."""
     trial = prepare(combination, Combination.compose)
+    console.warn(*trial.warnings)
+    console.note(*trial.notes)
     if trial.config.plan:
         show_plan([Member(combination.typed, trial)], trial.config)
         return None
@@ -36,33 +49,51 @@ def run_alone(combination: Combination) -> Outcome | None:
     return outcome
 
 
+def reach(config: Config) -> Store:
+    """The record's store. Raises BadInput where its server does not answer now."""
+    store = open_store(config.tracking, config.outputs)
+    if store.is_remote:
+        knock(store.client.tracking_uri)
+    return store
+
+
 def run_trial(trial: Trial, display: console.Display) -> Outcome:
     """Bring a combination to its end.
 
     Raises BadInput before anything is recorded, and whatever stops it; what fails it later is in
     the outcome.
     """
-    store = open_store(trial.config.tracking, trial.config.outputs)
+    store = reach(trial.config)
     progress = progress_of(trial, store)
     if progress.result is not None and not needs_copy(trial, progress.result):
         return answer(trial, store, progress)
-    splits = None if progress.state == "cached" else data.load(trial.config.data, trial.device)
     with trial.trunk.lock(waiting=console.say):
         progress = progress_of(trial, store, locked=True)  # another process may have come first
-        if progress.state == "cached":
+        if progress.result is not None:
             return answer(trial, store, progress)
-        splits = splits or data.load(trial.config.data, trial.device)
-        environment.enter(trial.config.device)
-        rehearsal.rehearse(trial.config, trial.device)
-        run = open_run(trial, store, progress.own, trial.actual)
-        outcome = Outcome(trial.name, run_id=run.id, folder=run.folder)
-        try:
-            with writing.recording(run), stoppable() as stop:
-                train(trial, splits, run, outcome, display, stop)
-        except Exception as error:
-            outcome.reason, outcome.error = reason(error), error
-            outcome.retriable = not isinstance(error, ArithmeticError | BadInput)
-        return outcome
+        return execute(trial, store, progress, display)
+
+
+def execute(trial: Trial, store: Store, progress: Progress, display: console.Display) -> Outcome:
+    """Train it, with its trunk locked, and record how it ends."""
+    environment.enter(trial.config.device)
+    splits = data.load(trial.config.data, trial.device)
+    rehearsal.rehearse(trial.config, trial.device)
+    run = open_run(trial, store, progress.left, trial.actual)
+    outcome = Outcome(trial.name, run_id=run.id, folder=run.folder)
+    try:
+        with writing.recording(run), stoppable() as stop:
+            write_origin(run)
+            train(trial, splits, run, outcome, display, stop)
+    except Exception as error:
+        outcome.status, outcome.reason, outcome.error = "FAILED", reason(error), error
+        outcome.retriable = is_retriable(error)
+    return outcome
+
+
+def is_retriable(error: Exception) -> bool:
+    """Whether another try may end better: not where it diverged, or was refused."""
+    return not isinstance(error, ArithmeticError | BadInput)
 
 
 def train(
@@ -75,24 +106,24 @@ def train(
 ) -> None:
     """Train from the furthest state there is: record each epoch, keep states on the way, finish."""
     state = trainer.start(trial.config, trial.device)
-    go_on(trial, state, run, outcome)
-    keeper = Keeper(trial, state, run)
+    keeper = Keeper(trial, state, run.id, go_on(trial, state, run, outcome))
     with display.training(trial.name, trial.config.epochs.count) as line:
         for event in trainer.fit(state, splits, trial.config):
             if isinstance(event, Epoch):
-                run.log_rows([event])
+                with keeper.rescuing(event):
+                    run.log_rows([event])
                 log.info(line.epoch(event))
             keeper.keep(event, stop.wanted)
             stop.now_if_wanted()
     finish(trial, state, splits, run, outcome)
 
 
-def go_on(trial: Trial, state: trainer.State, run: writing.Run, outcome: Outcome) -> None:
-    """Restore the furthest state into `state`, with its rows, and say so on record."""
+def go_on(trial: Trial, state: trainer.State, run: writing.Run, outcome: Outcome) -> list[Epoch]:
+    """Restore the furthest state into `state`, say so on record; the rows that are behind it."""
     outcome.origin = "new"
     kept = None if trial.config.fresh else trial.trunk.load(trial.config.epochs.count)
     if kept is None:
-        return
+        return []
     position, tree = kept
     state.restore(tree["state"])
     if tree["run"] == run.id:
@@ -101,28 +132,43 @@ def go_on(trial: Trial, state: trainer.State, run: writing.Run, outcome: Outcome
     else:
         outcome.origin = "continued"
         run.tag(continued_from=tree["run"])
-    run.log_rows([Epoch.of(row) for row in tree["rows"]])
+    rows = [Epoch.of(row) for row in tree["rows"]]
+    run.log_rows(rows)
     log.info("%s from epoch %d, batch %d, of run %s", outcome.origin, *position, tree["run"])
+    return rows
 
 
 class Keeper:
     """Keeps states of a run: where it ends, where another will, when stopped, and now and then."""
 
-    def __init__(self, trial: Trial, state: trainer.State, run: writing.Run) -> None:
-        self.trial, self.state, self.run = trial, state, run
+    def __init__(self, trial: Trial, state: trainer.State, run_id: str, rows: list[Epoch]) -> None:
+        """`rows` are of the epochs that `state` has behind it."""
+        self.trial, self.state, self.run_id, self.rows = trial, state, run_id, rows
         self.ends = {*trial.config.keep, trial.config.epochs.count}
         self.saved = time.monotonic()
 
     def keep(self, event: Position | Epoch, stopping: bool) -> None:
-        """Raises OSError where there is no room."""
+        """A state after this event, where one is due. Raises OSError where there is no room."""
         final = isinstance(event, Epoch) and event.epoch in self.ends
         if final or stopping or time.monotonic() - self.saved > self.trial.config.cadence:
-            # on record there may be more of it, where an earlier attempt got further than its state
-            behind = [row for row in self.run.rows if row.epoch <= self.state.epoch]
-            rows = [row.document() for row in behind]
-            tree = {"state": self.state.tree(), "rows": rows, "run": self.run.id}
-            self.trial.trunk.save(self.state.position, tree, final)
-            self.saved = time.monotonic()
+            self.save(final)
+
+    @contextlib.contextmanager
+    def rescuing(self, row: Epoch) -> Iterator[None]:
+        """Where an epoch can't be recorded a state with it is kept before leaving."""
+        self.rows.append(row)
+        try:
+            yield
+        except OSError:
+            with contextlib.suppress(OSError):  # the same disk may be full
+                self.save(final=False)
+            raise
+
+    def save(self, final: bool) -> None:
+        rows = [row.document() for row in self.rows]
+        tree = {"state": self.state.tree(), "rows": rows, "run": self.run_id}
+        self.trial.trunk.save(self.state.position, tree, final)
+        self.saved = time.monotonic()
 
 
 def finish(
@@ -135,7 +181,7 @@ def finish(
     outcome.seconds = sum(row.seconds for row in rows)
     closing, logits = trainer.final(state.model, splits.test, trial.config)
     weights = {name: value.cpu().contiguous() for name, value in state.model.state_dict().items()}
-    write_atomically(run.folder / "weights.safetensors", save(weights))
+    write_atomically(run.folder / WEIGHTS, save(weights))
     seen = (logits, splits.test.labels, splits.test.images)
     packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
     write_atomically(run.folder / predictions.FILE, packed)

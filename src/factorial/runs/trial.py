@@ -1,6 +1,6 @@
 """From what was asked for to what can run: checked, its data on disk, its recipe known."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -8,10 +8,10 @@ from typing import NamedTuple
 import torch
 from omegaconf import OmegaConf, open_dict
 
-from factorial import compat, console
+from factorial import compat
 from factorial.record.checkpoint import Trunk
 from factorial.settings.combination import Combination
-from factorial.settings.messages import OPEN
+from factorial.settings.messages import OPEN, BadInput
 from factorial.settings.recipe import Recipe, identify
 from factorial.settings.schema import Config
 from factorial.training import data, downloads, environment, sizes, trainer
@@ -29,12 +29,17 @@ class Family(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A combination that was checked and can run."""
+    """A combination that was checked and can run.
+
+    `warnings` and `notes` are what a user should know of how it differs from what was typed.
+    """
 
     combination: Combination
     config: Config
     device: torch.device
     recipe: Recipe
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -48,6 +53,7 @@ class Trial(NamedTuple):
 
     @property
     def trunk(self) -> Trunk:
+        """Its checkpoints, on the platform that it runs on."""
         outputs = Path(self.config.outputs).resolve()
         return Trunk(outputs, self.recipe.trunk, environment.platform(self.config.device))
 
@@ -72,7 +78,8 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
     compat.spare_compiler()
     config = combination.parse()
     sizes.check(config)
-    combination = fitted(combination, config)
+    foreign = dropped(combination, config)
+    combination = without(combination, foreign)
     config = combination.parse()
     device = environment.choose(config.device)
     trainer.start(config, device)
@@ -81,34 +88,46 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
     except downloads.Missing as missing:
         if config.data.fallback is None:
             raise
-        return prepare(compose(substitute(combination, config, str(missing))), compose)
+        return substitute(combination, config, str(missing), compose)
     held_out = sizes.validation_examples(config.data)
     recipe = identify(config, data.digest(config.data), held_out, device.type)
-    return Trial(combination, config, device, recipe)
+    notes = [f"{part}.{name} is dropped: {target} has none" for part, name, target in foreign]
+    return Trial(combination, config, device, recipe, notes=tuple(notes))
 
 
-def fitted(combination: Combination, config: Config) -> Combination:
-    """Without what an option's file sets and a class that was typed in its place does not take.
+def dropped(combination: Combination, config: Config) -> list[tuple[str, str, str]]:
+    """(part, argument, class) where an option's file sets what a class typed in its place lacks.
 
     What was typed itself stays, to be refused by name.
     """
-    composed = combination.composed.copy()
     typed = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
-    for part in OPEN:
-        if f"{part}._target_" in combination.typed_targets:
-            for name in untaken(part, getattr(config, part), config.allow):
-                if f"{part}.{name}" not in typed:
-                    console.note(f"{part}.{name} is dropped: {combination.option(part)} has none")
-                    with open_dict(composed):
-                        composed[part].pop(name)
+    return [
+        (part, name, combination.option(part))
+        for part in OPEN
+        if f"{part}._target_" in combination.typed_targets
+        for name in untaken(part, getattr(config, part), config.allow)
+        if f"{part}.{name}" not in typed
+    ]
+
+
+def without(combination: Combination, foreign: Sequence[tuple[str, str, str]]) -> Combination:
+    composed = combination.composed.copy()
+    with open_dict(composed):
+        for part, name, _ in foreign:
+            composed[part].pop(name)
     return combination._replace(composed=composed)
 
 
-def substitute(combination: Combination, config: Config, why: str) -> list[str]:
-    """The overrides that run the same on the fallback's data, in an experiment of its own."""
+def substitute(combination: Combination, config: Config, why: str, compose: Compose) -> Trial:
+    """The same on the fallback's data, in an experiment of its own. Raises BadInput."""
     fallback = config.data.fallback
     experiment = f"{config.tracking.experiment}-fallback-{fallback}"
-    console.warn(why, f"RUNNING ON {str(fallback).upper()} INSTEAD, in experiment {experiment}")
     replaced = ("data", "data.fallback")
     kept = [word for word in combination.typed if word.partition("=")[0] not in replaced]
-    return [*kept, f"data={fallback}", f"tracking.experiment={experiment}"]
+    words = [*kept, f"data={fallback}", f"tracking.experiment={experiment}"]
+    try:
+        trial = prepare(compose(words), compose)
+    except BadInput as error:
+        raise BadInput(f"{why}; on {fallback} in their place: {error}") from error
+    said = f"RUNNING ON {str(fallback).upper()} INSTEAD, in experiment {experiment}"
+    return trial._replace(warnings=(why, said))

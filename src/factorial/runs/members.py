@@ -1,0 +1,112 @@
+"""The members of a sweep: its combinations, composed and checked before any starts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from hydra.errors import ConfigCompositionException, MissingConfigException
+
+from factorial.runs.trial import Compose, Family, Trial, prepare
+from factorial.settings.messages import BadInput, readable
+from factorial.settings.names import SHORT
+from factorial.settings.recipe import digest
+
+
+@dataclass(frozen=True)
+class Member:
+    """One combination of a sweep: its overrides, and either what can run or why it can't.
+
+    `context` are the overrides that it needs as one of the sweep, in whichever process.
+    """
+
+    words: list[str]
+    trial: Trial | None = None
+    reason: str = ""
+    context: tuple[str, ...] = ()
+
+    @property
+    def levels(self) -> dict[str, str]:
+        """Each override's value under the record's name for its key; of `epochs` the number."""
+        pairs = (word.lstrip("+~").partition("=") for word in self.words)
+        levels = {SHORT.get(key, key): value for key, _, value in pairs}
+        if self.trial and "epochs" in levels:
+            levels["epochs"] = str(self.trial.config.epochs.count)
+        return levels
+
+    @property
+    def name(self) -> str:
+        return self.trial.name if self.trial else " ".join(self.words)
+
+    @property
+    def recipe(self) -> str:
+        """The recipe's id; for what can't run, one of its words."""
+        return self.trial.recipe.id if self.trial else digest(sorted(self.words))
+
+    @property
+    def id(self) -> str:
+        """What it shares with no other member: its recipe and, where asked for, its threads."""
+        threads = self.trial and self.trial.config.device.threads
+        return f"{self.recipe} on {threads} threads" if threads else self.recipe
+
+
+def check(words: list[str], compose: Compose) -> Member:
+    """Compose and check one combination before any starts; find its data, or their fallback.
+
+    An option that does not exist is a slip of the pen, and raised: nothing should start. A setting
+    that this combination alone does not have, or refuses, fails it alone.
+    """
+    try:
+        trial = prepare(compose(words), compose)
+        return Member(trial.combination.typed, trial)
+    except MissingConfigException:
+        raise
+    except (BadInput, ConfigCompositionException) as error:
+        return Member(words, reason=str(readable(error)))
+
+
+def distinct(members: Sequence[Member]) -> list[Member]:
+    """Without those that are an earlier one in other words: `optimizer.lr=0.1,1e-1`."""
+    first: dict[str, Member] = {}
+    for member in members:
+        first.setdefault(member.id, member)
+    return list(first.values())
+
+
+def sweep_id(members: Sequence[Member]) -> str:
+    """The same for the same set of combinations, in whichever order."""
+    return digest(sorted(member.id for member in members))
+
+
+def adopt(members: Sequence[Member], family: Family) -> list[Member]:
+    """The same as children of one parent, a longer run leaving behind what shorter ones end with.
+
+    Whichever of one trunk runs first, none is trained over an epoch again.
+    """
+    lengths: dict[str, set[int]] = {}
+    for trial in (member.trial for member in members if member.trial):
+        lengths.setdefault(trial.recipe.trunk, set()).add(trial.config.epochs.count)
+    return [adopted(member, family, lengths) for member in members]
+
+
+def adopted(member: Member, family: Family, lengths: dict[str, set[int]]) -> Member:
+    if member.trial is None:
+        return member
+    length = member.trial.config.epochs.count
+    keep = sorted(one for one in lengths[member.trial.recipe.trunk] if one < length)
+    settings = {f"tracking.{key}": value for key, value in family._asdict().items()}
+    context = tuple(f"{key}={value!r}" for key, value in {**settings, "keep": keep}.items())
+    return replace(member, trial=member.trial.within(family, keep), context=context)
+
+
+def varying(members: Sequence[Member]) -> dict[str, list[str]]:
+    """The factors: keys with more than one level, each with its levels in order of appearance."""
+    seen: dict[str, dict[str, None]] = {}
+    for member in members:
+        for key, value in member.levels.items():
+            seen.setdefault(key, {})[value] = None
+    return {key: list(levels) for key, levels in seen.items() if len(levels) > 1}
+
+
+def level_rows(members: Sequence[Member]) -> list[dict[str, str]]:
+    """For each combination its level of each factor."""
+    factors = varying(members)
+    return [{key: member.levels.get(key, "") for key in factors} for member in members]

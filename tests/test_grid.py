@@ -1,0 +1,236 @@
+"""What a sweep consists of, before anything runs: the product of all levels, each told apart."""
+
+import functools
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import asked, trial
+
+from factorial.runs.grid import combinations
+from factorial.runs.members import Member, adopt, check, distinct, level_rows, sweep_id, varying
+from factorial.runs.trial import Family
+from factorial.settings.combination import Combination, Composer
+from factorial.settings.messages import BadInput
+
+LINEAR = ["model=linear", "optimizer=sgd"]
+
+
+@functools.cache
+def composer() -> Composer:
+    return Composer(Combination.compose)
+
+
+def members(folder: Path, *grid: list[str]) -> list[Member]:
+    return [
+        check(["data=digits", f"outputs={folder}", *words], Combination.compose) for words in grid
+    ]
+
+
+def test_a_grid_is_the_product_of_all_levels() -> None:
+    grid = combinations(["model=linear,mlp", "seed=1", "optimizer.lr=0.1,0.01"], {}, [])
+    expected = itertools.product(["linear", "mlp"], ["1"], ["0.1", "0.01"])
+    assert grid == [[f"model={m}", f"seed={s}", f"optimizer.lr={lr}"] for m, s, lr in expected]
+
+
+def test_the_order_of_the_factors_changes_no_combination() -> None:
+    words = ["model=linear,mlp", "epochs.count=5,10", "seed=range(3)"]
+    grids = [combinations(order, {}, []) for order in itertools.permutations(words)]
+    assert len({frozenset(map(frozenset, grid)) for grid in grids}) == 1
+    assert len(grids[0]) == 12
+
+
+def test_what_is_typed_has_the_last_word_on_a_preset() -> None:
+    params = {"seed": "0,1,2", "epochs": "5,10"}
+    grid = combinations(["seed=7", "epochs=smoke"], params, [])
+    assert grid == [["seed=7", "epochs=smoke"]]
+    assert combinations(["seed=7"], params, []) == [
+        ["seed=7", "epochs.count=5"],
+        ["seed=7", "epochs.count=10"],
+    ]
+
+
+def test_systems_change_together() -> None:
+    systems = [["model=linear", "optimizer=sgd"], ["model=mlp", "optimizer=adam"]]
+    assert combinations(["seed=0,1"], {}, systems) == [
+        ["model=linear", "optimizer=sgd", "seed=0"],
+        ["model=linear", "optimizer=sgd", "seed=1"],
+        ["model=mlp", "optimizer=adam", "seed=0"],
+        ["model=mlp", "optimizer=adam", "seed=1"],
+    ]
+    assert combinations(["optimizer=sgd"], {}, systems) == [
+        ["model=linear", "optimizer=sgd"],
+        ["model=mlp", "optimizer=sgd"],
+    ]
+
+
+def test_ranges_have_levels_and_intervals_do_not() -> None:
+    assert combinations(["epochs.count=range(5,16,5)"], {}, []) == [
+        ["epochs.count=5"],
+        ["epochs.count=10"],
+        ["epochs.count=15"],
+    ]
+    with pytest.raises(BadInput, match=r"interval\(0,1\): allowed is a list of levels"):
+        combinations(["optimizer.lr=interval(0,1)"], {}, [])
+
+
+def test_a_level_typed_twice_is_one_combination() -> None:
+    grid = combinations(["seed=1,2,1", "model=linear,linear"], {}, [])
+    assert grid == [["seed=1", "model=linear"], ["seed=2", "model=linear"]]
+
+
+NO_FACTORS = {
+    "outputs=a,b": "outputs=a,b: allowed is one value, for it changes no result",
+    "report=true,false": "report=True,False: allowed is one value, for it changes no result",
+    "plan=true,false": "plan=True,False: allowed is one value, for it changes no result",
+    "fresh=true,false": "fresh=True,False: allowed is one value, for it changes no result",
+    "retries=1,2": "retries=1,2: allowed is one value, for it changes no result",
+    "cadence=1,2": "cadence=1,2: allowed is one value, for it changes no result",
+    "on_failure=stop,continue": "on_failure=stop,continue: allowed is one value",
+    "ledger=a,b": "ledger=a,b: allowed is one value, for it changes no result",
+    "tracking=local,off": "tracking=local,off: allowed is one value, for it changes no result",
+    "tracking.experiment=a,b": "tracking.experiment=a,b: allowed is one value",
+    "data.root=a,b": "data.root=a,b: allowed is one value, for it changes no result",
+    "hydra/launcher=basic,joblib": "hydra/launcher=basic,joblib: allowed is one value",
+    "experiment=article,factors": "experiment=article,factors: allowed is one, for a preset is",
+    "device.threads=null,2": "device.threads=null,2: allowed are numbers, for null is one of them",
+}
+
+
+@pytest.mark.parametrize("word", NO_FACTORS)
+def test_what_could_not_be_told_apart_on_record_is_no_factor(word: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        combinations(["seed=0,1", word], {}, [])
+    assert str(caught.value).startswith(NO_FACTORS[word])
+
+
+@pytest.mark.parametrize("word", ["device=cpu,cuda", "device.threads=1,2", "device.precision=a,b"])
+def test_where_and_how_precisely_a_run_computes_may_vary(word: str) -> None:
+    assert len(combinations([word], {}, [])) == 2
+
+
+def test_a_grid_that_is_wrong_is_refused_before_torch_is_imported() -> None:
+    loaded = "import sys, factorial.runs.grid; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_combinations_that_say_the_same_in_other_words_are_one(tmp_path: Path) -> None:
+    same = members(
+        tmp_path,
+        [*LINEAR, "optimizer.lr=0.1"],
+        [*LINEAR, "optimizer.lr=0.5"],
+        [*LINEAR, "optimizer.lr=1e-1"],
+        [*reversed(LINEAR), "optimizer.lr=0.10", "device=cpu"],
+    )
+    assert distinct(same) == same[:2]
+    numbered = members(tmp_path, *([*LINEAR, f"device.threads={n}"] for n in (1, 2, 1)))
+    assert distinct(numbered) == numbered[:2]
+    assert distinct([*members(tmp_path, LINEAR), *numbered]) == [
+        *members(tmp_path, LINEAR),
+        *numbered[:2],
+    ]
+
+
+def test_a_sweep_is_the_same_for_the_same_set_of_combinations_alone(tmp_path: Path) -> None:
+    one, other, refused = members(tmp_path, ["seed=0"], ["seed=1"], ["seed=-1"])
+    assert refused.trial is None
+    assert sweep_id([one, other, refused]) == sweep_id([refused, other, one])
+    on_one, on_two = members(tmp_path, ["device.threads=1"], ["device.threads=2"])
+    ids = [sweep_id(each) for each in ([one], [other], [one, other], [refused], [on_one], [on_two])]
+    assert len(set(ids)) == 6
+
+
+def test_what_one_combination_refuses_fails_it_alone_and_an_option_that_is_not_there_all(
+    tmp_path: Path,
+) -> None:
+    (good, bad) = members(tmp_path, ["seed=1"], ["seed=-1"])
+    assert good.trial is not None and not good.reason
+    assert bad.trial is None and bad.reason == "seed=-1: allowed is a whole number, 0 or more"
+    (foreign,) = members(tmp_path, ["model=linear", "model.hidden=[8]"])
+    assert foreign.trial is None and "model.hidden is not a setting" in foreign.reason
+    with pytest.raises(Exception, match="adamm"):
+        members(tmp_path, ["optimizer=adamm"])
+
+
+def test_a_longer_run_leaves_behind_what_its_shorter_siblings_end_with(tmp_path: Path) -> None:
+    grid = [[f"seed={seed}", f"epochs.count={n}"] for seed in (0, 1) for n in (9, 3, 6)]
+    family = Family("parent", "sweep", "an experiment's name")
+    adopted = adopt(members(tmp_path, *grid, ["seed=-1"]), family)
+    keep = [member.trial.config.keep for member in adopted if member.trial]
+    assert keep == [[3, 6], [], [3]] * 2
+    assert adopted[-1].context == ()
+
+
+def test_a_member_is_the_same_in_another_process(tmp_path: Path) -> None:
+    """By its words alone, whatever the sweep's experiment is called."""
+    family = Family("a1b2", "c3d4", "an experiment's name, of two words")
+    (member,) = adopt(members(tmp_path, ["seed=3", "epochs.count=2"]), family)
+    composed = Combination.compose([*member.words, *member.context])
+    assert member.trial is not None
+    assert composed.composed == member.trial.combination.composed
+    assert composed.parse().tracking.experiment == "an experiment's name, of two words"
+
+
+def test_factors_are_the_settings_with_several_levels(tmp_path: Path) -> None:
+    grid = [
+        ["seed=0", "epochs=smoke", "+optimizer.eps=1"],
+        ["seed=0", "epochs=short", "+optimizer.eps=1"],
+    ]
+    few = members(tmp_path, *grid)
+    assert varying(few) == {"epochs": ["1", "5"]}
+    assert level_rows(few) == [{"epochs": "1"}, {"epochs": "5"}]
+
+
+def test_classes_that_were_typed_are_factors_under_their_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "my_opt.py").write_text(SIGN)
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["optimizer._target_=my_opt.SignSGD,torch.optim.Adam", "~optimizer.fused"]
+    params = []
+    for grid in combinations(words, {}, []):
+        combination = trial(tmp_path, *grid).combination
+        params.append({k: v for k, v in combination.params().items() if k.startswith("optimizer")})
+    assert params == [
+        {"optimizer": "SignSGD", "optimizer._target_": "my_opt.SignSGD", "optimizer.lr": 0.001},
+        {"optimizer": "Adam", "optimizer._target_": "torch.optim.Adam", "optimizer.lr": 0.001},
+    ]
+    assert asked("optimizer=adam").params()["optimizer"] == "adam"
+    assert "optimizer._target_" not in asked("optimizer=adam").params()
+
+
+SIGN = """
+import torch
+
+class SignSGD(torch.optim.SGD):
+    def __init__(self, params, lr):
+        super().__init__(params, lr=lr)
+    def step(self):
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad.sign_()
+        super().step()
+"""
+
+
+def test_what_a_file_sets_for_another_class_is_dropped_and_what_was_typed_refused(
+    tmp_path: Path,
+) -> None:
+    adamax = "optimizer._target_=torch.optim.Adamax"
+    fitted = trial(tmp_path, adamax)  # conf/optimizer/adam.yaml sets `fused`
+    assert fitted.config.optimizer == {"_target_": "torch.optim.Adamax", "lr": 0.001}
+    assert fitted.notes == ("optimizer.fused is dropped: Adamax has none",)
+    assert "optimizer.fused" not in fitted.combination.params()
+    with pytest.raises(BadInput, match=r"optimizer\.fused is not a setting"):
+        trial(tmp_path, adamax, "optimizer.fused=true")
+    with pytest.raises(BadInput, match=r"optimizer\.momentum is not a setting"):
+        trial(tmp_path, adamax, "+optimizer.momentum=0.5")
+
+
+def test_a_plus_sets_what_is_there_too(tmp_path: Path) -> None:
+    for words in (["optimizer=adamw"], ["optimizer=adam"]):  # the first has it in its file
+        made = trial(tmp_path, *words, "+optimizer.weight_decay=0.5")
+        assert made.config.optimizer["weight_decay"] == 0.5
