@@ -54,6 +54,9 @@ REFUSED = {
         "torch.nn.parallel.replicate._is_script_module",
         "torch.nn.modules.linear._LinearWithBias",  # private
         "torch.nn._reduction.warnings.catch_warnings",
+        "torch.jit.ScriptModule",  # models, in other places
+        "torch.fx.GraphModule",
+        "factorial.reuse.weights.Served",
         "torch.optim.SGD",  # of another kind
         "torch.nn.Parameter",
         "torchvision.models.resnet18",
@@ -201,6 +204,11 @@ def test_what_a_class_itself_refuses_is_said_in_its_words(settings: dict, line: 
     assert "\n" not in str(caught.value)
 
 
+def test_what_a_class_of_this_package_refuses_is_said_as_it_says_it() -> None:
+    with pytest.raises(BadInput, match=r"^model\.hidden=\[\]: allowed is a list of one or more"):
+        trainer.start(configured("model=mlp", "model.hidden=[]"), CPU)
+
+
 def test_nesterov_is_true_or_false() -> None:
     line = r"optimizer\.nesterov=0: allowed is true or false"
     with pytest.raises(BadInput, match=line):
@@ -245,6 +253,10 @@ def test_arguments_without_a_default_are_required(own: Any) -> None:
 
 def test_a_class_that_takes_any_argument_gets_any(own: Any) -> None:
     assert own("Any", width=3, height="x").more == {"height": "x"}
+    more = own("Any", width=3, a=[1, [2]], b={"c": [3]}).more
+    assert [type(part) for part in (more["a"], more["a"][1], more["b"], more["b"]["c"])] == [
+        list, list, dict, list,
+    ]  # fmt: skip
     assert untaken("model", {"_target_": "own_classes.Any", "height": 1}, ["own_classes"]) == []
 
 

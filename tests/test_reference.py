@@ -59,6 +59,7 @@ def plain(splits: Data, bfloat16: bool) -> tuple[nn.Module, list[dict[str, objec
                 "train_loss": loss_sum.item() / 1293,
                 "validation": validated(model, splits, bfloat16),
                 "gradients": (first_sum.item() / 13, last_sum.item() / 13),
+                "weights": digest(model),
             }
         )
     return model, rows
@@ -72,6 +73,17 @@ def validated(model: nn.Module, splits: Data, bfloat16: bool) -> tuple[float, fl
     logits = logits.float()
     right = (logits.argmax(1) == labels).sum().item()
     return F.cross_entropy(logits, labels).item(), right / 144
+
+
+def digest(model: nn.Module) -> str:
+    """SHA-256 of "{}" and of each name, type, shape and bytes, weights and buffers alike."""
+    state = model.state_dict()
+    parts = [
+        f"{name}{state[name].dtype}{list(state[name].shape)}".encode()
+        + state[name].numpy().tobytes()
+        for name in sorted(state)
+    ]
+    return hashlib.sha256(b"".join([b"{}", *parts])).hexdigest()
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -95,7 +107,7 @@ def test_training_equals_a_plain_loop_to_the_bit(precision: str) -> None:
     assert len(expected) == 9 and reached.keys() == expected.keys()
     for name, value in expected.items():
         assert torch.equal(reached[name], value), name
-    seen = ("epoch", "train_loss", "validation", "gradients")
+    seen = ("epoch", "train_loss", "validation", "gradients", "weights")
     assert [{key: getattr(row, key) for key in seen} for row in rows] == wanted
 
 

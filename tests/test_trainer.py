@@ -449,6 +449,7 @@ def test_logits_are_those_of_each_example_in_order_in_float32() -> None:
     for precision in ("float32", "bfloat16"):
         logits = trainer.predict(model, split, precision)
         assert logits.shape == (2500, 10) and logits.dtype == torch.float32
+        assert not logits.requires_grad
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, precision == "bfloat16"):
             wanted = model(split.images.float() / 16).float()
         torch.testing.assert_close(logits, wanted, rtol=1e-2, atol=1e-2)
