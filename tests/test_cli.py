@@ -68,7 +68,7 @@ def test_help_shows_groups_options_and_five_examples() -> None:
         "optimizer=adamm": "error: optimizer=adamm: allowed is one of adadelta, adagrad",
         "optimizer.lr=-1": "error: optimizer.lr=-1: allowed is a finite number above 0\n",
         "optimizer.lrr=1": "error: optimizer.lrr is not a setting (did you mean lr?): allowed",
-        "epochs=0": "error: epochs.count=0: allowed is a whole number, 1 or more\n",
+        "epochs=0": "error: epochs.count=0: allowed is a whole number, 1 to 1000000\n",
         "data.batch_size=x": "error: data.batch_size=x: allowed is a whole number, 1 or more\n",
         "model.hidden=[]": "error: model.hidden=[]: allowed is a list of one or more whole numbers",
     }.items(),

@@ -27,6 +27,7 @@ from factorial.settings.recipe import digest
 from factorial.settings.schema import Config, parse
 
 Launch = Callable[[list[list[str]]], Sequence[JobReturn]]
+MANY = 500  # combinations, which take seconds to compose
 NOT_STARTED = "not started: an earlier run failed, and on_failure=stop"
 
 
@@ -45,6 +46,8 @@ def run_sweep(
     where nothing can start at all.
     """
     settings = parse(Combination.split(base).composed)
+    if len(grid) >= MANY:
+        console.say(f"composing {len(grid):,} combinations")
     members = [check(words, compose) for words in grid]
     if settings.plan:
         show_plan(members, settings)

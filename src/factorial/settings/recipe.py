@@ -12,7 +12,8 @@ import hydra.utils
 
 from factorial.settings.messages import OPEN
 from factorial.settings.places import PACKAGE
-from factorial.settings.schema import Config, is_number, targets
+from factorial.settings.rules import is_number
+from factorial.settings.schema import Config, targets
 from factorial.settings.sources import of_target
 
 # The one list of settings that can't change a result
