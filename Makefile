@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: train test test-fast lint lock bench claims repro readme-figures clean help
+.PHONY: train test test-fast lint lock bench claims repro readme-figures wrong-input clean help
 
 help:
-	@echo "make train [ARGS=...]  make test  make test-fast  make lint  make bench  make claims  make repro  make readme-figures  make lock  make clean"
+	@echo "make train [ARGS=...]  make test  make test-fast  make lint  make bench  make claims  make repro  make readme-figures  make wrong-input  make lock  make clean"
 
 train: .venv/complete
 	$(BIN)/python train.py model=mlp optimizer=adam $(ARGS)
@@ -36,6 +36,10 @@ readme-figures: .venv/complete
 # The README's numbers, measured again on MNIST
 claims: .venv/complete
 	$(BIN)/factorial claims $(ARGS)
+
+# What every command says to wrong input, written anew into docs/wrong-input.md
+wrong-input: .venv/complete
+	$(BIN)/python tests/test_wrong_input.py
 
 # Versions and hashes for Linux, macOS and Windows, Python 3.11 to 3.13; no index is named.
 lock: .venv/complete

@@ -55,16 +55,18 @@ def one_line(text: str) -> str:
 
 
 def unknown(key: str, allowed: Iterable[str]) -> str:
-    """A key that is no setting, beside those that are."""
-    prefix, _, name = key.rpartition(".")
+    """A key that is no setting of its part of the config, beside those that are."""
+    part, _, name = key.rpartition(".")
+    return no_setting(key, name, allowed, f" of {part}" if part else "")
+
+
+def no_setting(key: str, name: str, allowed: Iterable[str], where: str = "") -> str:
+    """A key that is no setting; `name` is what of it is like those that are allowed there."""
     allowed = sorted(allowed)
     close = difflib.get_close_matches(name, allowed, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     said = f"{shown(key) or 'an empty word'} is not a setting"
-    if not allowed:
-        return f"{said}: {prefix} has none"
-    part = f" of {prefix}" if prefix else ""
-    return f"{said}{hint}: allowed{part} are {', '.join(allowed)}"
+    return f"{said}{hint}: allowed{where} are {', '.join(allowed) or 'none'}"
 
 
 def no_option(word: str, allowed: Iterable[str]) -> str:

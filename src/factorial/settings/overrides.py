@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
-from factorial.settings.messages import OPEN, BadInput, no_option, shown
+from factorial.settings.messages import FORMS, OPEN, BadInput, no_option, shown
 from factorial.settings.places import CONF
 
 # Hydra's options that mean something here, with the words that may follow
@@ -23,8 +23,9 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "--shell-completion": (),
     "-sc": (),
 }
-# What Hydra would not take for an option's name, alone or among several
-NO_OPTION = re.compile(r"(^|,)(null|true|false|[-+.]?\d[^,]*|[\[{].*)(,|$)").search
+# What Hydra takes for the name of an option
+is_name = re.compile(r"(?!true$|false$|null$)[A-Za-z_]\w*").fullmatch
+GROUPS = [folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra"]
 # Settings that are text, whatever it looks like
 TEXT = ("outputs", "data.root", "tracking.experiment", "ledger")
 
@@ -63,13 +64,15 @@ def translated(word: str) -> str:
     `+optimizer.weight_decay=0` adds an argument, or sets it where the option's file has it.
     Raises BadInput for what Hydra would not understand, or should not.
     """
-    key, _, value = word.partition("=")
+    key, equals, value = word.partition("=")
     plain = key.lstrip("+~")
+    if not plain.strip():
+        raise BadInput(f"{shown(word) or 'an empty word'}: {FORMS}")
     if re.match(r"hydra\b", plain):
         check_launcher(plain, value)
-    if plain in TEXT:
+    if plain in TEXT and equals:
         return f"{key}={quoted(value)}"
-    if plain != "epochs":
+    if plain in GROUPS and equals:
         check_option(plain, value)
     if word.startswith(tuple(f"+{part}." for part in OPEN)):
         return f"+{word}"
@@ -78,8 +81,8 @@ def translated(word: str) -> str:
 
 def check_launcher(key: str, value: str) -> None:
     """Of Hydra's own settings the rest decides where files go, and what a sweep is."""
-    is_name = key == "hydra/launcher" and not NO_OPTION(value)
-    if not is_name and not key.startswith("hydra.launcher."):
+    chosen = key == "hydra/launcher" and is_name(value)
+    if not chosen and not key.startswith("hydra.launcher."):
         raise BadInput(
             f"{key}={shown(value)}: allowed of Hydra's own settings are hydra/launcher=NAME and "
             f"hydra.launcher.KEY=VALUE"
@@ -93,10 +96,16 @@ def quoted(text: str) -> str:
 
 
 def check_option(group: str, value: str) -> None:
-    """Raises BadInput for what can't be the name of a group's option."""
+    """Raises BadInput for a level that is no option of its group, before any of a sweep starts.
+
+    What is a function of Hydra's, such as glob(*), or in quotes, is left to Hydra.
+    """
     options = sorted(file.stem for file in (CONF / group).glob("*.yaml"))
-    if options and NO_OPTION(value):
-        raise BadInput(f"{group}={shown(value)}: allowed is one of {', '.join(options)}")
+    if re.search(r"[('\"$]", value):
+        return
+    for level in [value] if value.startswith(("[", "{")) else value.split(","):
+        if level not in options and (group != "epochs" or is_name(level)):
+            raise BadInput(f"{group}={shown(level)}: allowed is one of {', '.join(options)}")
 
 
 def count_epochs(override: str) -> str:
@@ -105,8 +114,7 @@ def count_epochs(override: str) -> str:
     Likewise for lists of levels, in which options may stand beside numbers.
     """
     key, _, value = override.partition("=")
-    is_option = re.compile(r"(?!true$|false$|null$)[A-Za-z_]\w*").fullmatch
-    if key.lstrip("+") != "epochs" or all(map(is_option, value.split(","))):
+    if key.lstrip("+") != "epochs" or all(map(is_name, value.split(","))):
         return override
     options = {file.stem: str(OmegaConf.load(file).count) for file in CONF.glob("epochs/*.yaml")}
     return "epochs.count=" + ",".join(options.get(level, level) for level in value.split(","))

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from factorial.settings.messages import BadInput, no_option, shown, unknown
+from factorial.settings.messages import BadInput, no_option, no_setting, shown
 from factorial.settings.places import CONF
 from factorial.settings.rules import FILE, FOLDER, NAME, TRUSTED, Rule, one_of, or_null
 from factorial.settings.schema import Tracking, check_address
@@ -70,9 +70,9 @@ def understood(word: str, settings: dict[str, Any], bare: str | None) -> tuple[s
         return bare, added(word, bare, settings[bare])
     if key in settings:
         raise BadInput(f"{word}: allowed is {word}=VALUE")
-    raise BadInput(
-        no_option(word, ["KEY=VALUE"]) if word.startswith("-") else unknown(key, settings)
-    )
+    if word.startswith("-"):
+        raise BadInput(no_option(word, [f"{name}=VALUE" for name in sorted(settings)]))
+    raise BadInput(no_setting(key, key, settings))
 
 
 def is_value(word: str, settings: dict[str, Any]) -> bool:
