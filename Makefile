@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help train test test-fast lint bench claims readme-figures repro lock clean
+.PHONY: help train test test-fast lint bench claims readme-figures wrong-input repro lock clean
 
 help: ## this list; ARGS="..." passes further settings on: make train ARGS="model=linear epochs=5"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ bench: .venv/complete ## seconds an epoch, beside the article's own loop
 
 claims: .venv/complete ## the README's numbers, measured again on MNIST
 	$(BIN)/factorial claims $(ARGS)
+
+wrong-input: .venv/complete ## what every command says to wrong input, anew into docs/wrong-input.md
+	$(BIN)/python tests/test_wrong_input.py
 
 readme-figures: .venv/complete ## the README's numbers and pictures anew; trains what is not on record
 	$(BIN)/factorial claims write=true $(ARGS)

@@ -142,7 +142,7 @@ def test_outputs_land_where_the_user_stands(tmp_path: Path) -> None:
         "optimizer=adamm": "error: optimizer=adamm: allowed is one of adadelta, adagrad",
         "optimizer.lr=-1": "error: optimizer.lr=-1: allowed is a finite number above 0\n",
         "optimizer.lrr=1": "error: optimizer.lrr is not a setting (did you mean lr?): allowed",
-        "epochs=0": "error: epochs.count=0: allowed is a whole number, 1 or more\n",
+        "epochs=0": "error: epochs.count=0: allowed is a whole number, 1 to 1000000\n",
         "data.batch_size=x": "error: data.batch_size=x: allowed is a whole number, 1 or more\n",
     }.items(),
 )

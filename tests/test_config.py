@@ -8,9 +8,9 @@ from hydra.errors import HydraException
 
 from factorial.settings.combination import Combination, Composer
 from factorial.settings.messages import BadInput, readable
+from factorial.settings.overrides import count_epochs
 from factorial.settings.places import CONF
 from factorial.settings.schema import parse
-from factorial.settings.words import count_epochs
 from factorial.training import trainer
 from factorial.training.environment import choose
 

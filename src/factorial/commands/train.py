@@ -13,8 +13,9 @@ from factorial import console
 from factorial.settings.combination import Combination
 from factorial.settings.help import text
 from factorial.settings.messages import BadInput, report
+from factorial.settings.overrides import for_hydra
 from factorial.settings.places import CONF
-from factorial.settings.words import HELP, translated
+from factorial.settings.words import HELP
 from factorial.training import sizes
 
 
@@ -23,9 +24,7 @@ def main(typed: Sequence[str]) -> None:
     if set(typed) & set(HELP):
         print(text([word for word in typed if word not in HELP]))
         return
-    # argparse takes no overrides on both sides of an option, so -m goes first
-    words = sorted(map(translated, typed), key=lambda word: word not in ("-m", "--multirun"))
-    sys.argv[1:] = words
+    sys.argv[1:] = for_hydra(typed)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra's errors come here instead of being printed there
     compose_and_run()
 

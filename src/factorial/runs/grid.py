@@ -1,17 +1,20 @@
 """The grid of a sweep: the overrides of every combination of all levels."""
 
 import itertools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 
 from factorial.settings.messages import BadInput
 from factorial.settings.names import is_within
+from factorial.settings.overrides import count_epochs
 from factorial.settings.recipe import EXCLUDED
-from factorial.settings.words import count_epochs
 
+MOST = 100_000  # levels, and combinations: they take minutes to compose
 # Where a run executes is recorded as it really was: the one thing beside a recipe that may vary
 PLACES = ("device", "device.kind", "device.threads")
 
@@ -36,6 +39,8 @@ def combinations(
     levels |= said
     for key, words in levels.items():
         check_factor(key, words)
+    if (size := math.prod(map(len, levels.values()))) > MOST:
+        raise BadInput(f"{size} combinations: allowed are {MOST} in one sweep")
     kept = [
         [word for word in map(count_epochs, system) if word.partition("=")[0] not in said]
         for system in systems
@@ -55,9 +60,20 @@ def parse_levels(words: Iterable[str], parser: OverridesParser) -> dict[str, lis
         if word.is_sweep_override() and not word.is_discrete_sweep():
             raise BadInput(f"{word.input_line}: allowed is a list of levels, a range or a glob")
         if word.is_sweep_override():
-            levels[key] = [f"{key}={level}" for level in word.sweep_string_iterator()]
+            levels[key] = [f"{key}={level}" for level in swept(word)]
         else:
             levels[key] = [str(word.input_line)]
+    return levels
+
+
+def swept(word: Override) -> list[str]:
+    """The levels of an override. Raises BadInput where there are none, or too many."""
+    try:
+        levels = list(itertools.islice(word.sweep_string_iterator(), MOST + 1))
+    except ValueError as error:
+        raise BadInput(f"{word.input_line}: allowed is what gives levels ({error})") from error
+    if not 1 <= len(levels) <= MOST:
+        raise BadInput(f"{word.input_line}: allowed is what gives 1 to {MOST} levels")
     return levels
 
 

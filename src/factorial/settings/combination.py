@@ -13,6 +13,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from factorial.settings.messages import shown
 from factorial.settings.names import GROUPS, SHORT, flatten, is_within
 from factorial.settings.recipe import EXCLUDED
 from factorial.settings.schema import Config, parse
@@ -33,7 +34,8 @@ class Combination(NamedTuple):
 
     @classmethod
     def of(cls, composed: DictConfig, hydra: Any) -> "Combination":
-        return cls(composed, dict(hydra.runtime.choices), list(hydra.overrides.task))
+        typed: Any = OmegaConf.to_container(hydra.overrides.task)  # as written: ${...} stays
+        return cls(composed, dict(hydra.runtime.choices), typed)
 
     @classmethod
     def split(cls, whole: DictConfig) -> "Combination":
@@ -55,8 +57,20 @@ class Combination(NamedTuple):
     @property
     def typed_targets(self) -> dict[str, str]:
         """The classes that were typed, by their keys."""
-        words = (word.lstrip("+").partition("=") for word in self.typed)
-        return {key: name.strip("'\"") for key, _, name in words if key.endswith("._target_")}
+        return {
+            key: name.strip("'\"")
+            for key, name in self.said.items()
+            if key.endswith("._target_") and name
+        }
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What was typed, by its keys, without Hydra's signs; the last word on a key counts.
+
+        A key that was taken out has no value.
+        """
+        words = (word.lstrip("+~").partition("=") for word in self.typed)
+        return {key: value for key, _, value in words}
 
     def option(self, group: str) -> str:
         """The option chosen in a group; of a class that was typed in its place, the name."""
@@ -69,10 +83,9 @@ class Combination(NamedTuple):
         if "lr" in config.optimizer:
             words.append(f"lr={config.optimizer['lr']:g}")
         words += [f"e{config.epochs.count}", f"s{config.seed}"]
-        for override in self.typed:
-            key, _, value = override.partition("=")
+        for key, value in self.said.items():
             if key not in (*SAID, *self.typed_targets) and not is_within(key, UNRECORDED):
-                words.append(f"{key.rpartition('.')[2]}={value}")
+                words.append(f"{key.rpartition('.')[2]}={shown(value)}")
         return " ".join(words)
 
     def params(self) -> dict[str, Any]:
@@ -101,7 +114,12 @@ class Composer:
 
     def __call__(self, words: list[str]) -> Combination:
         """Raises Hydra's exceptions."""
-        plain = [word for word in words if self.is_setting(word)]
+        said = [word.lstrip("+~").partition("=")[0] for word in words]
+        plain = [
+            word
+            for word, key in zip(words, said, strict=True)
+            if self.is_setting(word) and said.count(key) == 1  # else Hydra knows which one counts
+        ]
         whole = self.compose(tuple(word for word in words if word not in plain))
         composed = copy.deepcopy(whole.composed)
         for word in OverridesParser.create().parse_overrides(plain):

@@ -20,8 +20,8 @@ def is_within(key: str, parts: Iterable[str]) -> bool:
 
 
 def flatten(node: Any, prefix: str = "") -> dict[str, Any]:
-    """The leaves of nested dicts under dotted keys; a list is a leaf."""
-    if not isinstance(node, dict):
+    """The leaves of nested dicts under dotted keys; a list, or an empty dict, is a leaf."""
+    if not isinstance(node, dict) or (prefix and not node):
         return {prefix: node}
     leaves: dict[str, Any] = {}
     for key, value in node.items():

@@ -1,149 +1,178 @@
 """The typed schema: what may be set, of which type, within which range."""
 
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, Literal, get_args
 
-from omegaconf import MISSING, DictConfig, OmegaConf
-from omegaconf.errors import ConfigKeyError, OmegaConfBaseException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from factorial.settings.messages import BadInput, explain
+from factorial.settings.messages import OPEN, BadInput, first_line, shown, unknown
+from factorial.settings.names import flatten
+from factorial.settings.rules import (
+    ADDRESS,
+    BOOLEAN,
+    CLASS,
+    FILE,
+    FOLDER,
+    NAME,
+    PART,
+    POSITIVE,
+    RUN,
+    SECONDS,
+    SEED,
+    SHARE,
+    SWEEP,
+    TRUSTED,
+    Rule,
+    many,
+    one_of,
+    or_null,
+    whole,
+)
+
+DeviceKind = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["float32", "bfloat16"]
+DataName = Literal["mnist", "fashion_mnist", "kmnist", "digits"]
+TrackingKind = Literal["local", "server", "off"]
+OnFailure = Literal["continue", "stop"]
 
 
-def setting(allowed: str, holds: Callable[[Any], bool] = lambda _: True) -> Any:
-    """A mandatory field whose value satisfies `holds`. Its default stands in conf/."""
-    return field(default=MISSING, metadata={"allowed": allowed, "holds": holds})
+def setting(rule: Rule) -> Any:
+    """A mandatory field whose values the rule holds for. Its default stands in conf/."""
+    return field(metadata={"rule": rule})
 
 
-def one_of(*options: str) -> Any:
-    return setting("one of " + ", ".join(options), options.__contains__)
-
-
-def at_least(least: int) -> Any:
-    return setting(f"a whole number, {least} or more", lambda value: value >= least)
-
-
-def part(schema: type) -> Any:
-    return field(default_factory=schema)
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def literal(options: Any) -> Any:
+    """A field for one of the values of a Literal."""
+    return setting(one_of(*get_args(options)))
 
 
 @dataclass(frozen=True)
 class Device:
-    kind: str = one_of("auto", "cpu", "cuda", "mps")
-    threads: int | None = setting(
-        "a whole number, 1 or more, or null", lambda n: n is None or n >= 1
-    )
-    precision: str = one_of("float32", "bfloat16")
+    kind: DeviceKind = literal(DeviceKind)
+    threads: int | None = setting(or_null(whole(1, 1024)))
+    precision: Precision = literal(Precision)
 
 
 @dataclass(frozen=True)
 class Epochs:
-    count: int = at_least(1)
+    count: int = setting(whole(1, 1_000_000))
 
 
 @dataclass(frozen=True)
 class Data:
-    name: str = one_of("mnist", "fashion_mnist", "kmnist", "digits")
-    root: str | None = setting("a folder")
-    batch_size: int = at_least(1)
-    drop_last: bool = setting("true or false")
-    validation_share: float = setting("a number in [0, 1)", lambda share: 0 <= share < 1)
-    seed: int = at_least(0)
-    test_unscaled: bool = setting("true or false")
-    fallback: str | None = setting("digits or null", lambda name: name in ("digits", None))
-    examples: int = at_least(1)
-    shape: list[int] = setting("a list of whole numbers")
-    classes: int = at_least(2)
-    white: int = at_least(1)
+    name: DataName = literal(DataName)
+    root: str | None = setting(or_null(FOLDER))
+    batch_size: int = setting(whole(1))
+    drop_last: bool = setting(BOOLEAN)
+    validation_share: float = setting(SHARE)
+    seed: int = setting(SEED)
+    test_unscaled: bool = setting(BOOLEAN)
+    fallback: str | None = setting(or_null(one_of("digits")))
+    examples: int = setting(whole(1))
+    shape: list[int] = setting(many(whole(1), "whole numbers, 1 or more"))
+    classes: int = setting(whole(2))
+    white: int = setting(whole(1))
 
 
 @dataclass(frozen=True)
 class Tracking:
-    kind: str = one_of("local", "server", "off")
-    uri: str | None = setting("an address, or null")
-    experiment: str = setting("a name", lambda name: bool(name.strip()))
-    parent: str | None = setting("a run's id, or null")
-    sweep: str | None = setting("a sweep's id, or null")
+    kind: TrackingKind = literal(TrackingKind)
+    uri: str | None = setting(or_null(ADDRESS))
+    experiment: str = setting(NAME)
+    parent: str | None = setting(or_null(RUN))
+    sweep: str | None = setting(or_null(SWEEP))
 
 
 @dataclass(frozen=True)
 class Config:
-    """One run. `model`, `optimizer` and `schedule` name a class, `_target_`, and its arguments."""
+    """One run. `model`, `optimizer` and `schedule` name a class, `_target_`, and its arguments.
 
-    model: dict[str, Any] = field(default_factory=dict)
-    optimizer: dict[str, Any] = field(default_factory=dict)
-    schedule: dict[str, Any] = field(default_factory=dict)
-    device: Device = part(Device)
-    epochs: Epochs = part(Epochs)
-    data: Data = part(Data)
-    tracking: Tracking = part(Tracking)
-    seed: int = at_least(0)
-    steps: int = setting("what epochs and data make it")
-    allow: list[str] = setting("a list of full names of classes, or of packages")
-    outputs: str = setting("a folder")
-    fresh: bool = setting("true or false")
-    plan: bool = setting("true or false")
-    cadence: float = setting("seconds, 0 or more", lambda seconds: seconds >= 0)
-    keep: list[int] = setting("a list of whole numbers")
-    on_failure: str = one_of("continue", "stop")
-    report: bool = setting("true or false")
-    ledger: str | None = setting("a file, or null")
-    retries: int = at_least(0)
+    A value may refer to those above it: they are checked in this order.
+    """
 
-
-LEARNING_RATE = {
-    "allowed": "a finite number above 0",
-    "holds": lambda rate: rate is None or (is_number(rate) and 0 < rate < math.inf),
-}
+    device: Device
+    epochs: Epochs
+    data: Data
+    tracking: Tracking
+    seed: int = setting(SEED)
+    steps: int = setting(whole(0))
+    model: dict[str, Any] = setting(PART)
+    optimizer: dict[str, Any] = setting(PART)
+    schedule: dict[str, Any] = setting(PART)
+    allow: list[str] = setting(many(TRUSTED, "full names of classes, or of packages"))
+    outputs: str = setting(FOLDER)
+    fresh: bool = setting(BOOLEAN)
+    plan: bool = setting(BOOLEAN)
+    cadence: float = setting(SECONDS)
+    keep: list[int] = setting(many(whole(1), "whole numbers, 1 or more"))
+    on_failure: OnFailure = literal(OnFailure)
+    report: bool = setting(BOOLEAN)
+    ledger: str | None = setting(or_null(FILE))
+    retries: int = setting(whole(0))
 
 
-def rules(schema: type = Config, prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every key of the schema that has a rule, dotted, with the rule."""
-    for entry in fields(schema):
-        if isinstance(entry.type, type) and is_dataclass(entry.type):
-            yield from rules(entry.type, f"{prefix}{entry.name}.")
-        elif entry.metadata:
-            yield prefix + entry.name, dict(entry.metadata)
-    if schema is Config:
-        yield "optimizer.lr", LEARNING_RATE
+# Arguments of classes, where they are set, which mean one thing whatever the class
+ARGUMENTS = {"optimizer.lr": POSITIVE, "optimizer.fused": or_null(BOOLEAN)}
 
 
 def parse(composed: DictConfig) -> Config:
     """The typed form of a composed config, with its interpolations resolved. Raises BadInput."""
     try:
-        typed = OmegaConf.merge(blank(), composed)
-        for key, rule in rules():
-            value = OmegaConf.select(typed, key, throw_on_missing=True)
-            if not rule["holds"](value):
-                raise BadInput(f"{key}={value}: allowed is {rule['allowed']}")
-        config: Config = OmegaConf.to_object(typed)  # type: ignore[assignment]
+        config: Config = build(Config, composed)
     except OmegaConfBaseException as error:
-        raise BadInput(of_type(error, composed) or explain(error)) from error
+        raise BadInput(unresolved(error, composed)) from error
+    for part in OPEN:
+        CLASS.check(f"{part}._target_", getattr(config, part).get("_target_"))
+    for key, rule in ARGUMENTS.items():
+        part, _, name = key.partition(".")
+        if name in getattr(config, part):
+            rule.check(key, getattr(config, part)[name])
+    check_address(config.tracking)
     return config
 
 
-def blank() -> DictConfig:
-    """The schema to be filled in; OmegaConf would make that of a frozen class read-only."""
-    typed: DictConfig = OmegaConf.structured(Config)
-    OmegaConf.set_readonly(typed, False)
-    for entry in fields(Config):
-        if isinstance(entry.type, type) and is_dataclass(entry.type):
-            OmegaConf.set_readonly(typed[entry.name], False)
-    return typed
+def build(schema: Any, node: Any, prefix: str = "") -> Any:
+    """A part of the config, of checked values. Raises BadInput, and OmegaConf's exceptions."""
+    known = [entry.name for entry in fields(schema)]
+    if not isinstance(node, DictConfig):
+        raise BadInput(f"{prefix[:-1]}={shown(node)}: allowed are {', '.join(known)} within it")
+    for name in map(str, node):
+        if name not in known:
+            raise BadInput(unknown(f"{prefix}{name}", known))
+    return schema(**{entry.name: value_of(entry, node, prefix) for entry in fields(schema)})
 
 
-def of_type(error: OmegaConfBaseException, composed: DictConfig) -> str | None:
-    """One line for a value of another type than its key's; None for any other error."""
-    key = error.full_key or ""
-    allowed = dict(rules()).get(key, {}).get("allowed")
-    if allowed is None or isinstance(error, ConfigKeyError):
-        return None
-    return f"{key}={OmegaConf.select(composed, key)}: allowed is {allowed}"
+def value_of(entry: Field[Any], node: DictConfig, prefix: str) -> Any:
+    key, rule = prefix + entry.name, entry.metadata.get("rule")
+    if entry.name not in list(node):
+        raise BadInput(f"{key} is not set: allowed is {rule.allowed if rule else f'{key}=OPTION'}")
+    value = node[entry.name]
+    if rule is None:
+        return build(entry.type, value, f"{key}.")
+    if OmegaConf.is_config(value):
+        value = OmegaConf.to_container(value, resolve=True)
+    rule.check(key, value)
+    return value + 0.0 if entry.type is float else value  # neither an int nor a negative zero
+
+
+def unresolved(error: OmegaConfBaseException, composed: DictConfig) -> str:
+    """One line for an interpolation that leads nowhere."""
+    why, key = first_line(error), str(error.full_key)
+    written = flatten(OmegaConf.to_container(composed)).get(key)
+    return f"{key}={shown(written)}: allowed is a value that is there ({why})"
+
+
+def check_address(tracking: Tracking) -> None:
+    """An address is a server's, and a server has one. Raises BadInput."""
+    if tracking.kind == "server":
+        ADDRESS.check("tracking.uri", tracking.uri)
+    elif tracking.uri is not None:
+        raise BadInput(
+            f"tracking.uri={shown(tracking.uri)}: allowed with tracking={tracking.kind} is null; "
+            f"tracking=server takes an address"
+        )
 
 
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, Any]]:

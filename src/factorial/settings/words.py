@@ -1,41 +1,40 @@
-"""The words of a command line: translated for Hydra, or read against a file in conf/."""
+"""The words of a command but train, read against its file in conf/."""
 
 import math
+import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
-from factorial.settings.messages import OPEN, BadInput, unknown
+from factorial.settings.messages import BadInput, no_option, no_setting, shown
 from factorial.settings.places import CONF
-from factorial.settings.schema import Tracking
+from factorial.settings.rules import FILE, FOLDER, NAME, TRUSTED, Rule, one_of, or_null
+from factorial.settings.schema import Tracking, check_address
 
 HELP = ("-h", "--help", "help")
-
-
-def translated(word: str) -> str:
-    """What was typed, as Hydra takes it: a number for `epochs`, `+` for a setting that is there.
-
-    `+optimizer.weight_decay=0` adds an argument, or sets it where the option's file has it.
-    """
-    if word.startswith(tuple(f"+{part}." for part in OPEN)):
-        return f"+{word}"
-    return count_epochs(word)
-
-
-def count_epochs(override: str) -> str:
-    """`epochs=7` as `epochs.count=7`, for Hydra refuses a number as the option of a group.
-
-    Likewise for lists of levels, in which options may stand beside numbers.
-    """
-    key, _, value = override.partition("=")
-    is_option = re.compile(r"(?!true$|false$|null$)[A-Za-z_]\w*").fullmatch
-    if key.lstrip("+") != "epochs" or all(map(is_option, value.split(","))):
-        return override
-    options = {file.stem: str(OmegaConf.load(file).count) for file in CONF.glob("epochs/*.yaml")}
-    return "epochs.count=" + ",".join(options.get(level, level) for level in value.split(","))
+# Numbers among the settings of the other commands: their kind, and their bounds
+NUMBERS: dict[str, tuple[Any, ...]] = {
+    "tolerance": (float, 0, 1),
+    "threads": (int, 1, 1024),
+    "sample": (int, 1),
+}
+# Words that may stand in place of one
+WORDS = {("sample", "all"), ("threads", "null")}
+RULES = {
+    "outputs": FOLDER,
+    "folder": or_null(FOLDER),
+    "ledger": or_null(FILE),
+    "digest": or_null(FILE),
+    "name": NAME,
+    "allow": or_null(
+        Rule(
+            "full names of classes, or of packages: a.b,c.d",
+            lambda value: all(map(TRUSTED.holds, names(value))),
+        )
+    ),
+}
 
 
 def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[str, Any]:
@@ -49,32 +48,58 @@ def read(command: str, typed: Sequence[str], bare: str | None = None) -> dict[st
         print(f"factorial {command} [KEY=VALUE ...]\n\n{file.read_text().rstrip()}")
         raise SystemExit(0)
     settings: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(file))  # type: ignore[assignment]
-    settings["tracking.uri"] = None
+    if "tracking" in settings:
+        settings["tracking.uri"] = None
     for word in typed:
-        key, equals, value = word.partition("=")
-        if key in settings and equals and not value:
-            raise BadInput(f"{word}: allowed is a value behind the sign")
-        if key in settings and equals:
-            settings[key] = plain(key, value, settings[key])
-        elif bare is not None and (not re.fullmatch(r"[\w-]+=.*", word) or Path(word).exists()):
-            many = isinstance(settings[bare], list)
-            if not many and settings[bare] is not None:
-                raise BadInput(f"{word}: allowed is one {bare} alone; put it into quotes")
-            settings[bare] = [*settings[bare], word] if many else word
-        else:
-            raise BadInput(unknown(key, settings))
+        key, value = understood(word, settings, bare)
+        settings[key] = value
+    for key, rule in RULES.items():
+        if key in settings:
+            rule.check(key, settings[key])
     return settings
 
 
+def understood(word: str, settings: dict[str, Any], bare: str | None) -> tuple[str, Any]:
+    """The setting that a word sets, with its value from then on. Raises BadInput."""
+    key, equals, value = word.partition("=")
+    if key in settings and equals:
+        if not value:
+            raise BadInput(f"{word}: allowed is a value behind the sign")
+        return key, plain(key, value, settings[key])
+    if bare is not None and (os.path.exists(word) or is_value(word, settings)):
+        return bare, added(word, bare, settings[bare])
+    if key in settings:
+        raise BadInput(f"{word}: allowed is {word}=VALUE")
+    if word.startswith("-"):
+        raise BadInput(no_option(word, [f"{name}=VALUE" for name in sorted(settings)]))
+    raise BadInput(no_setting(key, key, settings))
+
+
+def is_value(word: str, settings: dict[str, Any]) -> bool:
+    """Whether a word looks neither like a setting nor like an option."""
+    return not re.fullmatch(r"-.*|[\w-]+=.*|\s*", word, re.DOTALL) and word not in settings
+
+
+def added(word: str, bare: str, value: Any) -> Any:
+    """What `bare` is with one more word. Raises BadInput where it takes one alone."""
+    if isinstance(value, list):
+        return [*value, word]
+    if value is not None:
+        raise BadInput(f"{shown(word)}: allowed is one {bare} alone; put it into quotes")
+    return word
+
+
 def plain(key: str, value: str, default: Any) -> Any:
-    """A word as its default is: a switch, a list, text, or text that may be null.
+    """A word as its default is: a switch, a number, a list, text, or text that may be null.
 
     Raises BadInput.
     """
     if isinstance(default, bool):
         if value.lower() not in ("true", "false"):
-            raise BadInput(f"{key}={value}: allowed is true or false")
+            raise BadInput(f"{key}={shown(value)}: allowed is true or false")
         return value.lower() == "true"
+    if key in NUMBERS and (key, value) not in WORDS:
+        return number(key, value, *NUMBERS[key])
     if isinstance(default, list):
         return names(value)
     return None if default is None and value == "null" else value
@@ -89,7 +114,7 @@ def number(key: str, value: Any, kind: type, least: float, most: float = math.in
     """A whole number or any, from `least` to `most`. Raises BadInput."""
     what = "a whole number" if kind is int else "a number"
     limits = f"{least} or more" if most == math.inf else f"{least} to {most}"
-    refusal = BadInput(f"{key}={str(value)[:60]}: allowed is {what}, {limits}")
+    refusal = BadInput(f"{key}={shown(value)}: allowed is {what}, {limits}")
     if isinstance(value, bool) or (kind is int and isinstance(value, float)):
         raise refusal
     try:
@@ -103,9 +128,9 @@ def number(key: str, value: Any, kind: type, least: float, most: float = math.in
 
 def tracking(settings: dict[str, Any]) -> Tracking:
     """Where the record is, by the settings `tracking` and `tracking.uri`. Raises BadInput."""
-    kinds = ("local", "server")
-    if settings["tracking"] not in kinds:
-        raise BadInput(f"tracking={settings['tracking']}: allowed is one of {', '.join(kinds)}")
-    group = OmegaConf.load(CONF / "tracking" / f"{settings['tracking']}.yaml")
-    uri = settings["tracking.uri"] or group.uri
-    return Tracking(group.kind, uri, "", None, None)
+    kind = settings["tracking"]
+    one_of("local", "server").check("tracking", kind)
+    group = OmegaConf.load(CONF / "tracking" / f"{kind}.yaml")
+    place = Tracking(kind, settings["tracking.uri"] or group.uri, "", None, None)
+    check_address(place)
+    return place

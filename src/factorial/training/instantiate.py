@@ -11,7 +11,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from factorial.settings.messages import BadInput, unknown
-from factorial.settings.schema import is_number, targets
+from factorial.settings.rules import is_number
+from factorial.settings.schema import targets
 from factorial.settings.sources import locate
 
 # Roots of full names that need no permission, and only for classes of the part's own kind

@@ -11,7 +11,7 @@ from math import prod
 from torch import nn
 
 from factorial.settings.messages import BadInput
-from factorial.settings.schema import is_number
+from factorial.settings.rules import is_number
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": partial(nn.ReLU, inplace=True),  # one pass over memory less, the same result
