@@ -16,7 +16,7 @@ def fingerprint(
     """SHA-256 of named tensors on any device, and of what is said of them: in hex."""
     digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
+        tensor = tensors[name].cpu().contiguous()
         digest.update(f"{name}{tensor.dtype}{list(tensor.shape)}".encode())
         digest.update(content(tensor))
     return digest.hexdigest()
@@ -24,4 +24,4 @@ def fingerprint(
 
 def content(tensor: Tensor) -> Any:
     """The bytes of a contiguous CPU tensor of any dtype."""
-    return tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b""
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
