@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,10 +17,5 @@ def fingerprint(
     for name in sorted(tensors):
         tensor = tensors[name].cpu().contiguous()
         digest.update(f"{name}{tensor.dtype}{list(tensor.shape)}".encode())
-        digest.update(content(tensor))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)  # of any dtype
     return digest.hexdigest()
-
-
-def content(tensor: Tensor) -> Any:
-    """The bytes of a contiguous CPU tensor of any dtype."""
-    return tensor.reshape(-1).view(torch.uint8).numpy().data
