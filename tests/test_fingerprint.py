@@ -42,3 +42,4 @@ def test_order_strides_and_gradients_make_no_difference() -> None:
     across = one.t().contiguous().t().requires_grad_()
     assert not across.is_contiguous()
     assert fingerprint({"b": two, "a": across}, {"y": "2", "x": "1"}) == wanted
+    assert fingerprint({"a": one[:, 1]}) == fingerprint({"a": one[:, 1].clone()})

@@ -220,6 +220,10 @@ import torch
 class Model(torch.nn.Linear):
     def __init__(self, shape, classes, width, *more, depth=1):
         super().__init__(64, classes)
+class Switched(torch.nn.Linear):
+    def __init__(self, shape, classes, on: bool | None = True):
+        super().__init__(64, classes)
+        self.on = on
 class Any(torch.nn.Linear):
     def __init__(self, shape, classes, width, **more):
         super().__init__(64, classes)
@@ -260,6 +264,13 @@ def test_a_class_that_takes_any_argument_gets_any(own: Any) -> None:
     assert untaken("model", {"_target_": "own_classes.Any", "height": 1}, ["own_classes"]) == []
 
 
+@pytest.mark.parametrize("on", [True, False, None])
+def test_a_switch_that_may_be_null_is_so_whatever_its_default(own: Any, on: bool | None) -> None:
+    assert own("Switched", on=on).on is on
+    with pytest.raises(BadInput, match=r"model\.on=1: allowed is true, false or null"):
+        own("Switched", on=1)
+
+
 def test_untaken_are_the_settings_that_the_class_does_not_have() -> None:
     node = {"_target_": "torch.optim.Adamax", "lr": 0.1, "fused": True, "momentum": 0.9}
     assert untaken("optimizer", node, []) == ["fused", "momentum"]
@@ -298,7 +309,8 @@ def test_a_class_that_cannot_be_imported_says_why(name: str, elsewhere: Path) ->
     assert why in line and "\n" not in line
 
 
-@pytest.mark.parametrize("target", ["builtins.range", "builtins.dict"])
-def test_a_class_that_does_not_say_what_it_takes_is_refused(target: str) -> None:
-    with pytest.raises(BadInput, match="allowed is a class whose arguments are known"):
-        instantiate("model", {"_target_": target}, ["builtins"], [8, 8], 10)
+@pytest.mark.parametrize("target", ["builtins.range", "math.pi", "math"])
+def test_what_does_not_say_what_it_takes_is_refused(target: str) -> None:
+    line = rf"model\._target_={target}: allowed is a class whose arguments are known"
+    with pytest.raises(BadInput, match=line):
+        instantiate("model", {"_target_": target}, ["builtins", "math"], [8, 8], 10)

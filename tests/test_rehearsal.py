@@ -1,6 +1,7 @@
 """What can't train is refused in one line, before anything is recorded."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 import torch
@@ -40,6 +41,11 @@ class Transposed(Good):
         return self.layer(images.flatten(1)).T
 
 
+class NineClasses(Good):
+    def forward(self, images: torch.Tensor) -> object:
+        return self.layer(images.flatten(1))[:, :9]
+
+
 class Pair(Good):
     def forward(self, images: torch.Tensor) -> object:
         return self.layer(images.flatten(1)), images
@@ -67,6 +73,11 @@ class OtherInEvaluation(Good):
         return logits if self.training else (logits, images)
 
 
+class DividesByZero(Good):
+    def forward(self, images: torch.Tensor) -> object:
+        return super().forward(images) if self.training else 1 / 0
+
+
 class ThreeExamples(Good):
     def forward(self, images: torch.Tensor) -> object:
         return self.layer(torch.cat([images, images[:1]]).flatten(1))
@@ -78,6 +89,7 @@ MODELS = {
     "Unflattened": f"{CALLED} fails (RuntimeError: addmm: mat1 and mat2 shapes",
     "Asserting": f"{CALLED} fails (AssertionError: four dimensions, please",
     "Transposed": f"{CALLED} gives float32 [10, 2]; allowed are floats [2, 10]",
+    "NineClasses": f"{CALLED} gives float32 [2, 9]; allowed are floats [2, 10]",
     "ThreeExamples": f"{CALLED} gives float32 [3, 10]; allowed are floats [2, 10]",
     "Pair": f"{CALLED} gives a tuple; allowed are floats [2, 10]",
     "Whole": f"{CALLED} gives int64 [2, 10]; allowed are floats [2, 10]",
@@ -103,6 +115,7 @@ def test_a_model_that_makes_no_logits_is_named_with_the_shapes(name: str) -> Non
 STEPS = {
     "Detached": "does not require grad",
     "InPlace": "modified by an inplace operation",
+    "DividesByZero": "(ZeroDivisionError: division by zero)",
     "OtherInEvaluation": "'tuple' object has no attribute 'float'",
 }
 
@@ -143,6 +156,33 @@ def test_what_can_train_passes_whatever_its_batches(schedule: str, precision: st
     words = (f"schedule={schedule}", f"device.precision={precision}", "data.batch_size=1293")
     rehearse(own("Good", *words, "data.drop_last=true", "epochs.count=7"), CPU)
     rehearse(configured(*words), CPU)
+
+
+class OnlyInBfloat16(Good):
+    def forward(self, images: torch.Tensor) -> object:
+        return images.flatten(1).bfloat16() @ self.layer.weight.T
+
+
+def test_a_model_is_called_in_the_precision_of_the_run() -> None:
+    rehearse(own("OnlyInBfloat16", "device.precision=bfloat16"), CPU)
+    assert "called with float32 [2, 8, 8] it fails (" in refused(own("OnlyInBfloat16"))
+
+
+class Counting(Good):
+    calls: ClassVar[list[bool]] = []
+
+    def forward(self, images: torch.Tensor) -> object:
+        self.calls.append(self.training)
+        return super().forward(images)
+
+
+def test_a_rehearsal_is_a_call_a_step_and_an_evaluation_however_long_the_run_is() -> None:
+    rehearse(own("Counting", "epochs.count=50"), CPU)
+    assert Counting.calls == [True, True, False]
+
+
+def test_nor_does_it_matter_how_many_are_held_out() -> None:
+    rehearse(configured("data.validation_share=0.9"), CPU)
 
 
 def test_of_a_run_of_one_step_the_schedule_is_rehearsed_too() -> None:

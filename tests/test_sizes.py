@@ -18,6 +18,7 @@ COUNTED = [
     (60_000, 0.1, 7, True, 6000, 54_000, 7714),
     (10, 0.26, 7, False, 3, 7, 1),
     (10, 0.24, 7, True, 2, 8, 1),
+    (11, 0.0, 5, False, 0, 11, 3),
 ]
 
 
@@ -49,5 +50,7 @@ def test_steps_are_those_that_epochs_and_data_make() -> None:
     assert configured("epochs.count=3").steps == 39
     assert configured("epochs.count=3", "data.drop_last=true").steps == 36
     assert configured("epochs.count=3", "data.batch_size=1000", "data.seed=5").steps == 6
-    with pytest.raises(BadInput, match="steps=38: allowed is 39, which epochs and data make it"):
-        configured("epochs.count=3", "steps=38")
+    for steps in (38, 40):
+        line = f"steps={steps}: allowed is 39, which epochs and data make it"
+        with pytest.raises(BadInput, match=line):
+            configured("epochs.count=3", f"steps={steps}")

@@ -190,12 +190,14 @@ def test_an_installed_module_counts_by_version_where_it_has_one(
     installed: str, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = own / installed
-    folder.mkdir()
-    for name in ("library", "copied"):
+    (folder / "library").mkdir(parents=True)
+    (folder / "library" / "__init__.py").write_text("")
+    for name in ("library/part", "copied"):
         (folder / f"{name}.py").write_text("import torch\n\nclass C(torch.nn.Linear):\n    pass\n")
+    monkeypatch.setattr(sources, "PYTHON", [own])  # within which it lies
     monkeypatch.syspath_prepend(folder)
     monkeypatch.setattr(sources, "distributions", lambda: {"library": ["a-library"], "torch": []})
-    assert behind("library.C") == ({}, {"library"})
+    assert behind("library.part.C") == ({}, {"library"})
     assert behind("copied.C") == ({"copied": folder / "copied.py"}, {"torch"})
 
 

@@ -41,7 +41,8 @@ def trained(config: Config, epochs: int = 1) -> tuple[trainer.State, Data, list[
 
 
 def weights(state: trainer.State) -> list[torch.Tensor]:
-    return [parameter.detach().clone() for parameter in state.model.parameters()]
+    """And buffers."""
+    return [value.clone() for value in state.model.state_dict().values()]
 
 
 def equal(left: trainer.State, right: trainer.State) -> bool:
@@ -142,8 +143,9 @@ def test_one_seed_gives_equal_bits_and_two_seeds_do_not() -> None:
 
 
 def test_weights_do_not_depend_on_what_was_drawn_before() -> None:
-    config = configured()
+    config, drawn = configured(), torch.get_rng_state()
     first = trainer.start(config, CPU)
+    assert torch.equal(torch.get_rng_state(), drawn)
     torch.rand(17)
     assert equal(first, trainer.start(config, CPU))
 
@@ -217,11 +219,12 @@ def test_the_seconds_of_an_epoch_are_those_of_its_batches_and_its_evaluation(
 
 
 def test_randomness_inside_a_model_is_derived_too() -> None:
-    """A model with dropout, stopped in mid-epoch, goes on as if it had not been."""
+    """Dropout and batch norm, stopped in mid-epoch, go on as if they had not been."""
 
     def dropping(config: Config) -> trainer.State:
         state = trainer.start(config, CPU)
         state.model.insert(1, torch.nn.Dropout(0.5))
+        state.model.insert(2, torch.nn.BatchNorm1d(64))
         return state
 
     config = configured("model=linear", "epochs.count=2")
@@ -472,7 +475,9 @@ def test_to_predict_changes_nothing_and_drops_nothing() -> None:
 
 
 def test_nothing_held_out_is_no_evaluation() -> None:
-    assert trainer.evaluate(trainer.start(configured(), CPU).model, examples(0), "float32") is None
+    model = trainer.start(configured(), CPU).model
+    assert trainer.evaluate(model, examples(0), "float32") is None
+    assert trainer.evaluate(model, examples(1), "float32") is not None
 
 
 def test_loss_and_accuracy_of_logits_that_can_be_worked_out_by_hand() -> None:

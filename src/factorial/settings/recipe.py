@@ -111,7 +111,7 @@ def defaults(target: str) -> dict[str, Any]:
         parameters = inspect.signature(locate(target)).parameters.values()
     except (ValueError, TypeError):  # not called, or it doesn't tell how
         return {}
-    return {one.name: one.default for one in parameters if one.default is not one.empty}
+    return {one.name: one.default for one in parameters}
 
 
 def one_spelling(node: Any) -> Any:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,12 +15,7 @@ def fingerprint(
     """SHA-256 of named tensors on any device, and of what is said of them: in hex."""
     digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
     for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
+        tensor = tensors[name].cpu().contiguous()
         digest.update(f"{name}{tensor.dtype}{list(tensor.shape)}".encode())
-        digest.update(content(tensor))
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)  # of any dtype
     return digest.hexdigest()
-
-
-def content(tensor: Tensor) -> Any:
-    """The bytes of a contiguous CPU tensor of any dtype."""
-    return tensor.reshape(-1).view(torch.uint8).numpy().data if tensor.numel() else b""

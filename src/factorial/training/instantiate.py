@@ -132,10 +132,10 @@ def check(key: str, accepts: inspect.Signature, settings: dict[str, Any], given:
 def misfit(value: Any, parameter: inspect.Parameter) -> str | None:
     """What is allowed, where a value is of another kind than the argument's default is."""
     default = parameter.default
+    if parameter.annotation in SWITCH:
+        return None if isinstance(value, bool | None) else "true, false or null"
     if isinstance(default, bool) and not isinstance(value, bool):
         return "true or false"
-    if default is None and parameter.annotation in SWITCH and not isinstance(value, bool | None):
-        return "true, false or null"
     if is_number(default) and not is_number(value):
         return "a number"
     if isinstance(default, list | tuple) and not isinstance(value, list):

@@ -29,7 +29,7 @@ def rehearse(config: Config, device: torch.device) -> None:
 
 
 def two_examples(config: Config) -> Config:
-    data = replace(config.data, examples=2, batch_size=2, drop_last=False, validation_share=0.0)
+    data = replace(config.data, examples=2, batch_size=2, validation_share=0.0)
     return replace(config, data=data, epochs=replace(config.epochs, count=1))
 
 
