@@ -30,7 +30,7 @@ from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination, Composer
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config, parse
-from factorial.settings.words import translated
+from factorial.settings.overrides import translated
 from factorial.training import data, sizes
 
 ROOT = Path(__file__).parents[1]

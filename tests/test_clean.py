@@ -25,6 +25,7 @@ def state(folder: Path, trunk: str, name: str) -> Path:
 def run(store: Store, trunk: str, status: str = "FINISHED") -> str:
     made = writing.new(store, "run", {"trunk": trunk, "recipe": trunk})
     made.status = status
+    made.conclude({"test/accuracy": 0.5} if status == "FINISHED" else {})
     made.end()
     return made.id
 

@@ -148,7 +148,7 @@ def test_what_one_combination_refuses_fails_it_alone_and_an_option_that_is_not_t
 ) -> None:
     (good, bad) = members(tmp_path, ["seed=1"], ["seed=-1"])
     assert good.trial is not None and not good.reason
-    assert bad.trial is None and bad.reason == "seed=-1: allowed is a whole number, 0 or more"
+    assert bad.trial is None and bad.reason == "seed=-1: allowed is a whole number, 0 to 2**63 - 1"
     (foreign,) = members(tmp_path, ["model=linear", "model.hidden=[8]"])
     assert foreign.trial is None and "model.hidden is not a setting" in foreign.reason
     with pytest.raises(Exception, match="adamm"):
@@ -166,7 +166,7 @@ def test_a_longer_run_leaves_behind_what_its_shorter_siblings_end_with(tmp_path:
 
 def test_a_member_is_the_same_in_another_process(tmp_path: Path) -> None:
     """By its words alone, whatever the sweep's experiment is called."""
-    family = Family("a1b2", "c3d4", "an experiment's name, of two words")
+    family = Family("a1" * 16, "c3" * 32, "an experiment's name, of two words")
     (member,) = adopt(members(tmp_path, ["seed=3", "epochs.count=2"]), family)
     composed = Combination.compose([*member.words, *member.context])
     assert member.trial is not None

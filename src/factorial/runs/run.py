@@ -53,7 +53,7 @@ def reach(config: Config) -> Store:
     """The record's store. Raises BadInput where its server does not answer now."""
     store = open_store(config.tracking, config.outputs)
     if store.is_remote:
-        knock(store.client.tracking_uri)
+        knock(address(config.tracking, store.outputs))
     return store
 
 
