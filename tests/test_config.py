@@ -1,12 +1,17 @@
 """What may be set: every option composes, every bad value is named with what is allowed."""
 
 import itertools
+import math
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import asked, configured
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 
-from factorial.settings.combination import Combination, Composer
+from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, readable
 from factorial.settings.overrides import count_epochs
 from factorial.settings.places import CONF
@@ -23,8 +28,9 @@ OPTIONS = {group: sorted(file.stem for file in (CONF / group).glob("*.yaml")) fo
 )
 def test_every_option_of_every_group_composes(group: str, option: str) -> None:
     server = ["tracking.uri=http://127.0.0.1:5000"] if option == "server" else []
-    assert Combination.compose([f"{group}={option}", *server]).choices[group] == option
-    parse(Combination.compose([f"{group}={option}"]).composed)
+    combination = Combination.compose([f"{group}={option}", *server])
+    assert combination.choices[group] == option
+    parse(combination.composed)
 
 
 @pytest.mark.slow
@@ -34,7 +40,10 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
 def test_every_combination_of_options_composes(groups: tuple[str, ...]) -> None:
     for options in itertools.product(*(OPTIONS[group] for group in groups)):
         chosen = dict(zip(groups, options, strict=True))
-        combination = Combination.compose([f"{key}={value}" for key, value in chosen.items()])
+        words = [f"{key}={value}" for key, value in chosen.items()]
+        if "tracking=server" in words:
+            words.append("tracking.uri=http://127.0.0.1:5000")
+        combination = Combination.compose(words)
         assert chosen.items() <= combination.choices.items()
         parse(combination.composed)
 
@@ -56,10 +65,10 @@ BAD = {
     "+optimizer.speed=1": "optimizer.speed is not a setting",
     "+optimizer.eps=small": "optimizer.eps=small: allowed is a number",
     "optimizer._target_=torch.optim.Nope": "allowed is the full name of a class",
-    "epochs=0": "epochs.count=0: allowed is a whole number, 1 or more",
-    "epochs=-3": "epochs.count=-3: allowed is a whole number, 1 or more",
-    "epochs=2.5": "epochs.count=2.5: allowed is a whole number, 1 or more",
-    "epochs=true": "epochs.count=True: allowed is a whole number, 1 or more",
+    "epochs=0": "epochs.count=0: allowed is a whole number, 1 to 1000000",
+    "epochs=-3": "epochs.count=-3: allowed is a whole number, 1 to 1000000",
+    "epochs=2.5": "epochs.count=2.5: allowed is a whole number, 1 to 1000000",
+    "epochs=true": "epochs.count=true: allowed is a whole number, 1 to 1000000",
     "epochs=forever": "epochs=forever: allowed is one of article, long, short, smoke",
     "model.hidden=[]": "model.hidden=[]: allowed is a list of one or more whole numbers",
     "model.hidden=[64,0]": "model.hidden=[64, 0]: allowed is a list of one or more whole numbers",
@@ -67,19 +76,19 @@ BAD = {
     "model.activation=step": "model.activation=step: allowed is one of relu,",
     "data.batch_size=0": "data.batch_size=0: allowed is a whole number, 1 or more",
     "data.batch_size=1294": "data.batch_size=1294: allowed is 1 to 1293",
-    "data.validation_share=1": "data.validation_share=1.0: allowed is a number in [0, 1)",
+    "data.validation_share=1": "data.validation_share=1: allowed is a number in [0, 1)",
     "data.validation_share=-0.1": "data.validation_share=-0.1: allowed is a number in [0, 1)",
     "data.validation_share=0.9999": "data.validation_share=0.9999: allowed is what leaves",
     "data.shuffle=true": "data.shuffle is not a setting",
-    "device.threads=0": "device.threads=0: allowed is a whole number, 1 or more, or null",
+    "device.threads=0": "device.threads=0: allowed is a whole number, 1 to 1024, or null",
     "device.precision=float16": "device.precision=float16: allowed is one of float32, bfloat16",
     "device=tpu": "device=tpu: allowed is one of auto, cpu, cuda, mps",
-    "seed=-1": "seed=-1: allowed is a whole number, 0 or more",
-    "seed=x": "seed=x: allowed is a whole number, 0 or more",
+    "seed=-1": "seed=-1: allowed is a whole number, 0 to 2**63 - 1",
+    "seed=x": "seed=x: allowed is a whole number, 0 to 2**63 - 1",
     "steps=7": "steps=7: allowed is 195, which epochs and data make it",
     "optimizer=adamm": "optimizer=adamm: allowed is one of adadelta, adagrad, adam, adamw",
     "modell=mlp": "modell is not a setting (did you mean model?)",
-    "optimizer": "optimizer: not an override; allowed is GROUP=OPTION or KEY=VALUE",
+    "optimizer": "optimizer: can't be read; allowed is GROUP=OPTION or KEY=VALUE",
 }
 
 
@@ -93,57 +102,121 @@ def test_bad_input_names_key_value_and_what_is_allowed(word: str) -> None:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize(
-    ("typed", "understood"),
-    {
-        "epochs=7": "epochs.count=7",
-        "epochs=5,10,15": "epochs.count=5,10,15",
-        "epochs=smoke,7,article": "epochs.count=1,7,15",
-        "epochs=smoke": "epochs=smoke",
-        "epochs=smoke,short": "epochs=smoke,short",
-        "optimizer.lr=7": "optimizer.lr=7",
-    }.items(),
-)
-def test_epochs_takes_numbers_and_options(typed: str, understood: str) -> None:
-    assert count_epochs(typed) == understood
+# Values that OmegaConf would turn into ones of the key's type
+CONVERTED = [
+    *[(key, value) for key in ("fresh", "plan", "report", "data.drop_last", "data.test_unscaled")
+      for value in (0, 1, 2, "true", "yes", 1.0, None)],
+    *[(key, value) for key in ("seed", "retries", "epochs.count", "data.batch_size", "data.seed",
+                               "device.threads", "data.classes", "data.white", "data.examples")
+      for value in (True, 5.0, "5", [5])],
+    *[(key, value) for key in ("cadence", "data.validation_share")
+      for value in (True, False, "0.5", None, [0.5])],
+    *[(key, value) for key in ("outputs", "tracking.experiment") for value in (5, 1e3, True, None)],
+    *[("keep", value) for value in (5, "5", ["5"], [True], [5.0], None)],
+    *[("allow", value) for value in ("a.b", [5], [None], None)],
+    *[("data.shape", value) for value in (28, "28", [28.0])],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), CONVERTED)
+def test_no_value_is_converted_to_the_type_of_its_key(key: str, value: Any) -> None:
+    composed = asked().composed
+    OmegaConf.update(composed, key, value)
+    with pytest.raises(BadInput, match=f"^{re.escape(key)}=.*: allowed is "):
+        parse(composed)
+
+
+# The least and the most of each range, and what lies just outside
+LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
+    "seed": ([0, 2**63 - 1], [-1, 2**63]),
+    "data.seed": ([0, 2**63 - 1], [-1, 2**63]),
+    "epochs.count": ([1, 1_000_000], [0, 1_000_001]),
+    "device.threads": ([None, 1, 1024], [0, 1025]),
+    "data.batch_size": ([1], [0]),
+    "data.examples": ([1], [0]),
+    "data.classes": ([2], [1]),
+    "data.white": ([1], [0]),
+    "data.validation_share": ([0, 0.0, 0.999], [-1e-9, 1, math.nan]),
+    "data.fallback": ([None, "digits"], ["mnist", ""]),
+    "data.shape": ([[1], [1, 28, 28]], [[0], [-1]]),
+    "retries": ([0, 10], [-1]),
+    "cadence": ([0, 0.5, 1e9], [-0.1, math.nan, math.inf]),
+    "keep": ([[], [1, 2]], [[0], [1, -1]]),
+    "optimizer.lr": ([1e-30, 1, 1e30], [0, -0.0, math.nan, math.inf, None]),
+    "optimizer.fused": ([True, False, None], ["maybe", 1]),
+    "model._target_": (["a.b", "a.b.C_1"], ["a", "", ".a", "a.", "a..b", "a b.c", None, 3]),
+    "allow": ([[], ["a"], ["a.b"]], [[""], ["a."], ["a-b"]]),
+    "tracking.experiment": (["a", "a b", "ü", "x" * 200], ["", " ", " a", "x" * 201, "a\nb"]),
+    "tracking.parent": ([None, "0" * 32], ["", "0" * 31, "g" * 32]),
+    "tracking.sweep": ([None, "f" * 64], ["", "f" * 32]),
+    "on_failure": (["continue", "stop"], ["halt", ""]),
+    "device.precision": (["float32", "bfloat16"], ["float16"]),
+    "device.kind": (["auto", "cpu", "cuda", "mps"], ["gpu"]),
+}
+
+
+@pytest.mark.parametrize("key", LIMITS)
+def test_a_range_holds_its_ends_and_nothing_beyond(key: str) -> None:
+    inside, outside = LIMITS[key]
+    for value in inside:
+        composed = asked().composed
+        OmegaConf.update(composed, key, value)
+        parse(composed)
+    for value in outside:
+        composed = asked().composed
+        OmegaConf.update(composed, key, value)
+        with pytest.raises(BadInput, match=f"^{re.escape(key)}=.*: allowed is "):
+            parse(composed)
+
+
+@pytest.mark.parametrize(("written", "meant"), [(0, "0.0"), (-0.0, "0.0"), (0.25, "0.25")])
+def test_a_share_has_one_spelling(written: float, meant: str) -> None:
+    assert str(configured(f"data.validation_share={written}").data.validation_share) == meant
+
+
+def test_an_address_is_a_servers_and_a_server_has_one() -> None:
+    address = "tracking.uri=http://127.0.0.1:5000"
+    assert parse(asked("tracking=server", address).composed).tracking.uri == address[13:]
+    for words in ([address], ["tracking=off", address], ["tracking=server"]):
+        with pytest.raises(BadInput, match=r"^tracking\.uri="):
+            parse(asked(*words).composed)
+
+
+@pytest.mark.parametrize("key", ["outputs", "data.root"])
+def test_a_folder_may_be_one_or_become_one(key: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    good = [str(tmp_path), f"{tmp_path}/new/deeper", "new", "ü=b", "/", "."]
+    bad = ["", " ", "/dev/null", f"{tmp_path}/file", f"{tmp_path}/file/new", f"{tmp_path}/link"]
+    for folder in good:
+        composed = asked().composed
+        OmegaConf.update(composed, key, folder)
+        parse(composed)
+    for folder in [*bad, "a\tb", "a\nb", "\udcff", "x" * 256]:
+        composed = asked().composed
+        OmegaConf.update(composed, key, folder)
+        with pytest.raises(BadInput, match=rf"^{key}="):
+            parse(composed)
+
+
+def test_a_setting_may_refer_to_another() -> None:
+    config = configured("seed=${data.seed}", "data.seed=3", "model.hidden=[${epochs.count}]")
+    assert (config.seed, config.model["hidden"]) == (3, [15])
+
+
+@pytest.mark.parametrize("value", ["${nope}", "${oc.env:NOPE}", "${nope:1}", "${seed}"])
+def test_a_reference_that_leads_nowhere_is_named_as_written(value: str) -> None:
+    with pytest.raises(BadInput, match=rf"^seed={re.escape(value)}: allowed is .* \(.+\)$"):
+        parse(asked(f"seed={value}").composed)
+
+
+def test_what_is_taken_out_of_the_config_is_named() -> None:
+    for word, key in {"~seed": "seed", "~model": "model", "~data.name": "data.name"}.items():
+        with pytest.raises(BadInput, match=f"^{key} is not set: allowed is "):
+            parse(asked(word).composed)
 
 
 @pytest.mark.parametrize(("drop_last", "steps"), [(False, 2 * 13), (True, 2 * 12)])
 def test_steps_are_batches_times_epochs(drop_last: bool, steps: int) -> None:
     config = configured("epochs.count=2", f"data.drop_last={drop_last}")  # 1,293 by 100
     assert config.steps == steps
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["model=linear", "optimizer=sgd", "optimizer.lr=1e-2", "epochs.count=7", "seed=3"],
-        ["data=digits", "model.hidden=[8,9]", "tracking.parent='a b'", "+optimizer.eps=1e-9"],
-        ["experiment=article", "epochs=short", "data.fallback=null", "model.activation=tanh"],
-    ],
-)
-def test_composing_setting_by_setting_equals_hydras_own(words: list[str]) -> None:
-    composer = Composer(Combination.compose)
-    for _ in range(2):
-        assert composer(words) == Combination.compose(words)
-    with pytest.raises(HydraException):
-        composer([*words, "data.shuffle=true"])
-
-
-def test_names_say_what_tells_runs_apart() -> None:
-    combination = asked("model=mlp", "optimizer=adam", "model.hidden=[64]", "seed=3")
-    name = combination.name(parse(combination.composed))
-    assert name == "mlp adam lr=0.001 e15 s3 data=digits hidden=[64]"
-
-
-def test_params_have_the_names_of_the_record() -> None:
-    params = asked("optimizer=momentum", "epochs=short").params()
-    assert params["model"] == "mlp"
-    assert params["optimizer"] == "momentum"
-    assert params["data"] == "digits"
-    assert params["optimizer.lr"] == 0.01
-    assert params["model.hidden"] == [256, 256]
-    assert params["epochs"] == 5
-    assert params["seed"] == 0
-    assert params["data.batch_size"] == 100
-    assert params["precision"] == "float32"

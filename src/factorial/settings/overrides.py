@@ -91,8 +91,11 @@ def check_launcher(key: str, value: str) -> None:
 
 def quoted(text: str) -> str:
     """In quotes where Hydra would refuse it, or take it for a number; lists and `${...}` as is."""
-    is_plain = re.fullmatch(r"(?!true$|false$|nan$|inf$|\.?\d)[\w/.~][\w/.:~-]*", text, re.ASCII)
-    return text if is_plain or re.search(r"""['"\[\]{}(),$\\]|^\s*$""", text) else f"'{text}'"
+    if re.fullmatch(
+        r"(?!(true|false|nan|inf)$|\.?\d)[\w/.][\w/.:-]*", text, re.ASCII | re.IGNORECASE
+    ):
+        return text
+    return text if re.search(r"""['"\[\]{}(),$\\]|^\s*$""", text) else f"'{text}'"
 
 
 def check_option(group: str, value: str) -> None:

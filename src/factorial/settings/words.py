@@ -31,7 +31,7 @@ RULES = {
     "allow": or_null(
         Rule(
             "full names of classes, or of packages: a.b,c.d",
-            lambda value: all(map(TRUSTED.holds, names(value))),
+            lambda value: names(value) != [] and all(map(TRUSTED.holds, names(value))),
         )
     ),
 }
