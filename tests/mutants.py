@@ -89,8 +89,9 @@ def main(files: Sequence[str]) -> int:
             copies.put(copied(Path(folder) / str(number)))
         with ThreadPoolExecutor(workers) as pool:
             suites = {one.tests: one._replace(new=one.old) for one in mutants}
-            if any(pool.map(lambda one: is_caught(one, copies), suites.values())):
-                sys.exit("error: the tests fail without a mutation")
+            failing = list(pool.map(lambda one: is_caught(one, copies), suites.values()))
+            for one in (one for one, fails in zip(suites.values(), failing, strict=True) if fails):
+                sys.exit(f"error: without a mutation too they fail: {' '.join(one.tests)}")
             caught = list(pool.map(lambda one: is_caught(one, copies), mutants))
     survivors = [one for one, was_caught in zip(mutants, caught, strict=True) if not was_caught]
     for one in survivors:

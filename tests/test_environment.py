@@ -1,5 +1,6 @@
 """Where a run executes: seeds, orders, device, threads and determinism."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -108,7 +109,7 @@ def test_a_platform_is_the_device_what_it_can_do_and_the_threads(
 
 
 def test_a_run_has_the_threads_that_were_asked_for_or_those_that_torch_found() -> None:
-    for asked_for, had in ((1, 1), (2, 2), (None, environment.FOUND_THREADS), (3, 3)):
+    for asked_for, had in ((1, 1), (3, 3), (None, environment.FOUND_THREADS), (2, 2)):
         settings = Device("cpu", asked_for, "float32")
         environment.enter(settings)
         assert torch.get_num_threads() == environment.threads(settings) == had
@@ -123,6 +124,18 @@ def test_to_enter_sets_all_that_is_process_wide() -> None:
     assert torch.get_deterministic_debug_mode() == 2  # as an error
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_cublas_is_told_to_be_deterministic_unless_the_user_told_it_how(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The two values that NVIDIA's documentation of cuBLAS names: :4096:8 and :16:8."""
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    environment.enter(Device("cpu", 1, "float32"))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    environment.enter(Device("cpu", 1, "float32"))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
 
 
 def test_checking_sets_nothing_that_is_process_wide() -> None:

@@ -145,6 +145,25 @@ def test_a_package_without_init_is_looked_through(own: Path) -> None:
     assert behind("other.Class").files["space.part"] == own / "space/part.py"
 
 
+def test_a_module_within_a_package_counts_with_the_packages_above(own: Path) -> None:
+    (own / "deeper.py").write_text("import mine.inner.sibling\n")
+    assert {"mine", "mine.inner", "mine.inner.sibling"} <= set(behind("other.Class").files)
+
+
+def test_a_name_within_a_module_is_no_module_of_that_name_elsewhere(own: Path) -> None:
+    (own / "late.py").write_text("from deeper import unused\nfrom unused.unused import x\n")
+    assert set(behind("other.Class").files) == {"other", "deeper", "late", "unused"}
+
+
+def test_a_module_that_is_loaded_counts_though_its_folder_is_no_longer_looked_into(
+    own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = behind("named.M")
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place != str(own)])
+    assert "other" in behind("named.M").files
+    assert behind("named.M").files.items() <= before.files.items()
+
+
 def test_a_target_within_a_package_counts_with_the_packages_above(own: Path) -> None:
     (own / "mine/inner/leaf.py").write_text("import torch\n\nclass L(torch.nn.Linear):\n    pass\n")
     found = behind("mine.inner.leaf.L").files
@@ -212,7 +231,7 @@ def test_an_editable_installation_counts_by_its_source(
 def test_python_and_this_package_are_not_the_users(own: Path) -> None:
     (own / "deeper.py").write_text(
         "import json.decoder, sys, sqlite3, _bisect\nfrom factorial.training import trainer\n"
-        "def f():\n    import nowhere_at_all, xml.dom\n"
+        "def f():\n    import nowhere_at_all, xml.dom, __hello__, xxsubtype\n"
     )
     assert set(behind("other.Class").files) == {"other", "deeper", "late", "broken"}
 

@@ -102,8 +102,6 @@ def imported(file: Path, module: str) -> Iterator[str]:
 
     None for what is no source, or none that Python could load.
     """
-    if file.suffix != ".py":
-        return
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
