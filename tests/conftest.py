@@ -28,9 +28,9 @@ from factorial.runs.run import run_trial
 from factorial.runs.sweep import run_sweep
 from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination, Composer
+from factorial.settings.overrides import translated
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config, parse
-from factorial.settings.overrides import translated
 from factorial.training import data, sizes
 
 ROOT = Path(__file__).parents[1]

@@ -170,7 +170,7 @@ def test_classes_that_were_typed_stand_on_the_leaderboard(
 def test_a_ledger_that_can_not_be_written_is_refused_before_anything_starts(
     folder: str, outputs: Path
 ) -> None:
-    with pytest.raises(BadInput, match=f"ledger={folder}: allowed is a file to write"):
+    with pytest.raises(BadInput, match=f"ledger={folder}: allowed is a file"):
         sweep(outputs, *LINEAR, "seed=0,1", f"ledger={folder}")
     assert recorded(outputs) == []
 

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from factorial import console
 from factorial.record import predictions, writing
 from factorial.record.files import write_atomically
-from factorial.record.store import Store, knock, mlflow_page, open_store
+from factorial.record.store import Store, address, knock, mlflow_page, open_store
 from factorial.results import Epoch, Outcome, Position
 from factorial.runs.members import Member
 from factorial.runs.plan import show_plan
