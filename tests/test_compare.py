@@ -8,22 +8,15 @@ from pathlib import Path
 import pytest
 import recorded
 from conftest import ROOT
-from recorded import opened, planted, product, single, sweep
+from recorded import look, opened, planted, product, single, sweep
 
 from factorial.comparison import findings, table
 from factorial.comparison.table import Comparison
 from factorial.record import selection
 from factorial.record.selection import Asked
-from factorial.record.store import Store, connect, look_into
 from factorial.settings.messages import BadInput
-from factorial.settings.schema import Tracking
 
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
-
-
-def look(folder: Path) -> Store:
-    connect.cache_clear()
-    return look_into(Tracking("local", None, "", None, None), str(folder))
 
 
 def load(folder: Path, **asked: str) -> Comparison:

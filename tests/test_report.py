@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from conftest import client, parents, train
 from playwright.sync_api import Browser, Error, sync_playwright
-from recorded import compared, opened, planted, product, sweep
-from test_compare import look
+from recorded import compared, look, opened, planted, product, sweep
 
 from factorial.comparison import findings, report, wording
 from factorial.comparison.findings import Findings

@@ -13,7 +13,7 @@ from statsmodels.stats.anova import anova_lm
 from factorial.comparison.intervals import LEVEL, Array, contrast, draws
 
 Term = tuple[str, ...]  # one factor, or two that interact
-FEWEST = 3  # seeds for a bootstrap
+FEWEST = 10  # seeds for a bootstrap: with fewer its intervals are too narrow
 
 
 def cells(runs: pd.DataFrame, factors: Sequence[str], score: str) -> dict[tuple[str, ...], Array]:
@@ -80,9 +80,9 @@ def analyse(runs: pd.DataFrame, factors: Sequence[str], score: str) -> Analysis:
     total = float(((runs[score] - runs[score].mean()) ** 2).sum())
     if fitted.ssr < 1e-12 * total:
         return Analysis(nothing, [*notes, "all seeds score alike: nothing to judge effects by"])
-    squares = anova_lm(fitted, typ=2)
+    squares = anova_lm(fitted, typ=2).rename(columns={"PR(>F)": "p"})
     lines = zip(terms, squares.itertuples(index=False), strict=False)
-    rows = [(" x ".join(term), int(line.df), line.sum_sq, line.F, line[3]) for term, line in lines]
+    rows = [(" x ".join(term), int(line.df), line.sum_sq, line.F, line.p) for term, line in lines]
     table = pd.DataFrame(rows, columns=["term", "df", "sum", "F", "p"])
     if not replicated:
         table[["F", "p"]] = math.nan
@@ -167,11 +167,10 @@ def formula(terms: Sequence[Term], factors: Sequence[str]) -> str:
 def resampled(
     runs: pd.DataFrame, factors: Sequence[str], terms: Sequence[Term], score: str
 ) -> dict[str, tuple[float, float]]:
-    """The 95 % percentile interval of each term's share, over seeds that all settings have."""
+    """The 95 % percentile interval of each term's share, where all settings have the same seeds."""
     wide = runs.pivot_table(score, list(factors), "seed", sort=False, observed=True)
-    wide = wide.dropna(axis="columns")
-    if wide.shape[1] < FEWEST:
-        return {}
+    if wide.isna().to_numpy().any() or wide.shape[1] < FEWEST:
+        return {}  # of other runs than the share is
     settings, scores = wide.index.to_frame(index=False), wide.to_numpy(dtype=float)
     drawn = scores[:, draws(scores.shape[1])].transpose(1, 0, 2)  # [resamples, settings, seeds]
     total = ((drawn - drawn.mean(axis=(1, 2), keepdims=True)) ** 2).sum(axis=(1, 2))

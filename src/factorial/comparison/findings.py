@@ -83,7 +83,7 @@ def board(comparison: Comparison) -> pd.DataFrame:
 
     `rank` is one more than the number of settings that are better beyond chance (None where seeds
     are too few to tell), `tie` whether it can't be told from the winner; `binomial_low` and `_high`
-    what so many images leave; `seconds` and `parameters` are means; `front_seconds` and
+    what so many images leave; `seconds` and `parameters` are medians; `front_seconds` and
     `front_parameters` whether no setting costs no more and scores no less.
     """
     runs, images = comparison.runs, comparison.examples.get(comparison.selected_on)
@@ -97,7 +97,7 @@ def board(comparison: Comparison) -> pd.DataFrame:
     table["low"] = [estimate.low for estimate in estimates]
     table["high"] = [estimate.high for estimate in estimates]
     for cost in ("seconds", "parameters"):
-        table[cost] = grouped[cost].mean()
+        table[cost] = grouped[cost].median()
         known = table[cost].notna()
         table[f"front_{cost}"] = False
         table.loc[known, f"front_{cost}"] = intervals.front(
@@ -114,8 +114,6 @@ def board(comparison: Comparison) -> pd.DataFrame:
     table["tie"] = ~better[candidates.to_numpy().argmax()] & (told if told.any() else True)
     table.index.name = "label"
     table = table.reset_index().sort_values("mean", ascending=False, kind="stable")
-    ranked = table["rank"].notna()  # none is behind one that scores less
-    table.loc[ranked, "rank"] = table["rank"][ranked].iloc[::-1].astype(int).cummin()
     return table.reset_index(drop=True)
 
 

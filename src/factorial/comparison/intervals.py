@@ -45,6 +45,11 @@ def mean_share(values: Scores) -> Estimate:
     return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
+def centre(values: Array) -> float:
+    """The mean, within the values: that of equal ones is rounded to beyond them by 1e-16."""
+    return float(np.clip(values.mean(), values.min(), values.max()))
+
+
 def contrast(groups: Sequence[Scores], weights: Sequence[float]) -> Estimate:
     """The sum of weighted group means, with the interval of Welch (1947).
 
@@ -52,7 +57,7 @@ def contrast(groups: Sequence[Scores], weights: Sequence[float]) -> Estimate:
     has one value, or where none varies.
     """
     arrays = [np.asarray(group, dtype=float) for group in groups]
-    value = sum(w * array.mean() for w, array in zip(weights, arrays, strict=True))
+    value = sum(w * centre(array) for w, array in zip(weights, arrays, strict=True))
     n = sum(map(len, arrays))
     if min(map(len, arrays)) < 2:
         return Estimate(float(value), math.nan, math.nan, n)

@@ -3,17 +3,21 @@
 import base64
 import json
 import math
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 from factorial import console
-from factorial.comparison import findings, intervals, rows, wording
+from factorial.comparison import intervals, rows, wording
 from factorial.comparison.figures import (
     curves,
     factors,
@@ -23,13 +27,13 @@ from factorial.comparison.figures import (
     sensitivity,
     style,
 )
-from factorial.comparison.findings import Findings
-from factorial.comparison.table import load
+from factorial.comparison.findings import Findings, find
+from factorial.comparison.table import ABSENT, is_number, load
 from factorial.record import predictions
 from factorial.record.predictions import Predictions
 from factorial.record.selection import Selection
 from factorial.record.store import Store, artifact, attach
-from factorial.settings.messages import BadInput
+from factorial.settings.messages import BadInput, reason
 
 PRINTED = 20  # settings, on the screen
 
@@ -61,10 +65,11 @@ MISREAD = (
 
 def publish(store: Store, chosen: Selection, place: str | None = None) -> None:
     """Write the report, attach it to its sweep, and say what it says. Raises BadInput."""
-    found = findings.find(load(store, chosen))
     folder = Path(place).resolve() if place else store.outputs / "report" / chosen.slug
-    write(found, winners_predictions(store, found), folder)
-    show(found, folder)
+    with threadpool_limits(1, "blas"):  # small matrices: threads only wait for each other
+        findings = find(load(store, chosen))
+        write(findings, winners_predictions(store, findings), folder)
+    show(findings, folder)
     if chosen.parent is not None:
         try:
             attach(store, chosen.parent.id, folder, "report")
@@ -72,49 +77,67 @@ def publish(store: Store, chosen: Selection, place: str | None = None) -> None:
             console.warn(f"the report is not attached: {error}")
 
 
-def winners_predictions(store: Store, found: Findings) -> Predictions | None:
-    file = artifact(store, found.best_run["source"], predictions.FILE)
+def winners_predictions(store: Store, findings: Findings) -> Predictions | None:
+    file = artifact(store, findings.best_run["source"], predictions.FILE)
     return predictions.unpack(file) if file else None
 
 
-def write(found: Findings, seen: Predictions | None, folder: Path) -> None:
+def write(findings: Findings, seen: Predictions | None, folder: Path) -> None:
     """Replace what is in `folder` by a whole new report."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / "report"
         made.mkdir()
-        pictures = draw(found, seen, made)
-        found.comparison.runs.drop(columns=["reason", "touched"]).to_csv(
-            made / "runs.csv", index=False
-        )
-        (made / "metrics.json").write_text(json.dumps(metrics(found), indent=1) + "\n")
+        pictures, broken = draw(findings, seen, made)
+        told = replace(findings, notes=[*findings.notes, *broken])
+        runs = findings.comparison.runs.drop(columns=["reason", "touched"])
+        runs.map(harmless).to_csv(made / "runs.csv", index=False)
+        (made / "metrics.json").write_text(json.dumps(metrics(told), indent=1) + "\n")
         for name in ("index.html", "report.md"):
-            (made / name).write_text(render(name, found, pictures), encoding="utf-8")
+            (made / name).write_text(render(name, told, pictures), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
 
 
-def draw(found: Findings, seen: Predictions | None, folder: Path) -> list[dict[str, str]]:
-    """Every figure that has something to show, with its title and its SVG as a data URI."""
-    drawn: list[tuple[str, str, Figure | None]] = []
-    with style.style():
-        drawn += [(name, title, make(found)) for name, title, make in PICTURES]
-        if seen is not None:
-            drawn += [(name, title, make(found, seen)) for name, title, make in MISREAD]
-        shown = [(name, title, made) for name, title, made in drawn if made is not None]
-        for name, _, made in shown:
-            style.save(made, folder, name)
-    return [
-        {"name": name, "title": title, "uri": data_uri(folder / f"{name}.svg")}
-        for name, title, _ in shown
+def harmless(cell: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: text that begins like one gets a quote."""
+    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if is_formula and not is_number(cell) and cell != ABSENT else cell
+
+
+def draw(
+    findings: Findings, seen: Predictions | None, folder: Path
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Every figure that has something to show, with its title and its SVG as a data URI.
+
+    A figure that fails is named instead, in a note: the rest of the report stands.
+    """
+    made: list[tuple[str, str, Callable[[], Figure | None]]] = [
+        (name, title, partial(make, findings)) for name, title, make in PICTURES
     ]
+    if seen is not None:
+        made += [(name, title, partial(make, findings, seen)) for name, title, make in MISREAD]
+    pictures, broken = [], []
+    with style.style():
+        for name, title, make in made:
+            try:
+                figure = make()
+                if figure is not None:
+                    style.save(figure, folder, name)
+            except Exception as error:
+                broken.append(f"the figure {title!r} could not be drawn: {reason(error)}")
+                continue
+            if figure is not None:
+                uri = data_uri(folder / f"{name}.svg")
+                pictures.append({"name": name, "title": title, "uri": uri})
+    return pictures, broken
 
 
 def data_uri(file: Path) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def render(name: str, found: Findings, pictures: Sequence[dict[str, str]]) -> str:
+def render(name: str, findings: Findings, pictures: Sequence[dict[str, str]]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("factorial.comparison"),
         autoescape=name.endswith(".html"),
@@ -124,40 +147,41 @@ def render(name: str, found: Findings, pictures: Sequence[dict[str, str]]) -> st
     )
     environment.filters["cell"] = markdown_cell
     return environment.get_template(f"{name}.j2").render(
-        title=found.comparison.title,
-        counts=rows.counts(found),
-        sentences=wording.summary(found),
-        notes=found.notes,
-        shared=found.comparison.shared,
+        title=findings.comparison.title,
+        counts=rows.counts(findings),
+        sentences=wording.summary(findings),
+        notes=findings.notes,
+        shared=findings.comparison.shared,
         pictures={picture["name"]: picture for picture in pictures},
-        board=rows.board(found),
-        effects=rows.level_effects(found),
-        squares=rows.squares(found),
-        variance=rows.variance(found),
-        failures=rows.failures(found),
-        missing=rows.missing(found),
+        board=rows.board(findings),
+        effects=rows.level_effects(findings),
+        squares=rows.squares(findings),
+        variance=rows.variance(findings),
+        failures=rows.failures(findings),
+        missing=rows.missing(findings),
     )
 
 
 def markdown_cell(text: str) -> str:
     """Text that stays within its cell, and text."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    escaped = re.sub(r"([\\|\[\]`*_])", r"\\\1", " ".join(text.split()))
+    return escaped.replace("<", "&lt;")
 
 
-def metrics(found: Findings) -> dict[str, Any]:
+def metrics(findings: Findings) -> dict[str, Any]:
     """The numbers of the report for a program; null where there is none."""
-    best, comparison = found.winner, found.comparison
+    best, comparison = findings.winner, findings.comparison
     score = intervals.Estimate(best["mean"], best["low"], best["high"], int(best["n"]))
-    analysis = found.accuracy.analysis.table
+    analysis = findings.accuracy.analysis.table
     return {
         "runs": len(comparison.runs),
-        "settings": len(found.board),
+        "settings": len(findings.board),
         "failed": len(comparison.failures),
         "selected_on": comparison.selected_on,
         "winner": best["label"],
-        "tied": found.tied,
+        "tied": findings.tied,
         "score": numbers(score),
-        "test": numbers(found.test),
+        "test": numbers(findings.test),
         "shares": {row.term: finite(row.share) for row in analysis.itertuples()},
     }
 
@@ -170,10 +194,10 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def show(found: Findings, folder: Path) -> None:
-    leaders = rows.board(found)
+def show(findings: Findings, folder: Path) -> None:
+    leaders = rows.board(findings)
     console.show_rows(leaders[:PRINTED])
     if len(leaders) > PRINTED:
         console.say(f"and {len(leaders) - PRINTED} more settings")
-    console.say(*wording.summary(found), *(f"note: {note}" for note in found.notes))
+    console.say(*wording.summary(findings), *(f"note: {note}" for note in findings.notes))
     console.say(f"report: {console.relative(folder / 'index.html')}")

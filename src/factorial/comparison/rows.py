@@ -9,13 +9,13 @@ from factorial.comparison.wording import estimate, name, share, times
 Rows = list[dict[str, str]]
 
 
-def board(found: Findings) -> Rows:
+def board(findings: Findings) -> Rows:
     """The leaderboard: `=` marks what the data can't tell from the best, `*` a Pareto front."""
-    comparison, table = found.comparison, found.board
+    comparison, table = findings.comparison, findings.board
     rows = []
     for row in table.to_dict("records"):
         rank = "" if row["rank"] is None else str(row["rank"])
-        cells = {"rank": f"{rank} =" if row["tie"] and found.tied else rank}
+        cells = {"rank": f"{rank} =" if row["tie"] and findings.tied else rank}
         cells |= {name(key): str(row[key]) for key in comparison.settings}
         cells["n"] = str(row["n"])
         cells[f"{comparison.selected_on} accuracy"] = share(row["mean"])
@@ -36,20 +36,22 @@ def span(low: float, high: float) -> str:
     return f"{share(low)} to {share(high)}" if math.isfinite(low) else ""
 
 
-def counts(found: Findings) -> dict[str, int]:
-    comparison = found.comparison
+def counts(findings: Findings) -> dict[str, int]:
+    comparison = findings.comparison
     return {
         "runs": len(comparison.runs),
-        "settings": len(found.board),
+        "settings": len(findings.board),
         "seeds": comparison.runs[SEED].nunique(),
         "failed": len(comparison.failures),
         "missing": max(comparison.unrecorded, 0),
     }
 
 
-def level_effects(found: Findings) -> Rows:
+def level_effects(findings: Findings) -> Rows:
     """Each level against its factor's first, as a difference and as a factor of the error."""
-    pairs = zip(found.accuracy.levels.itertuples(), found.error.levels.itertuples(), strict=True)
+    pairs = zip(
+        findings.accuracy.levels.itertuples(), findings.error.levels.itertuples(), strict=True
+    )
     return [
         {
             "factor": name(row.factor),
@@ -63,21 +65,21 @@ def level_effects(found: Findings) -> Rows:
     ]
 
 
-def squares(found: Findings) -> Rows:
+def squares(findings: Findings) -> Rows:
     """Two factors of two levels: alone, together, and what is beyond their sum."""
-    if found.accuracy.square is None or found.error.square is None:
+    if findings.accuracy.square is None or findings.error.square is None:
         return []
-    first, second = found.accuracy.factors
+    first, second = findings.accuracy.factors
     labels = (f"{name(first)} alone", f"{name(second)} alone", "both", "interaction")
     return [
         {
             "": words,
             "accuracy": estimate(one, sign=True),
-            "by bootstrap": bootstrap(found.accuracy, place),
+            "by bootstrap": bootstrap(findings.accuracy, place),
             "error": times(other),
         }
         for place, (words, one, other) in enumerate(
-            zip(labels, found.accuracy.square, found.error.square, strict=True)
+            zip(labels, findings.accuracy.square, findings.error.square, strict=True)
         )
     ]
 
@@ -89,11 +91,11 @@ def bootstrap(scale: Scale, place: int) -> str:
     return f"{share(low, sign=True)} to {share(high, sign=True)}"
 
 
-def variance(found: Findings) -> Rows:
+def variance(findings: Findings) -> Rows:
     """The analysis of variance, of accuracy beside that of log error."""
-    log = found.error.analysis.table.set_index("term")
+    log = findings.error.analysis.table.set_index("term")
     rows = []
-    for row in found.accuracy.analysis.table.itertuples():
+    for row in findings.accuracy.analysis.table.itertuples():
         has = math.isfinite(row.low)
         rows.append(
             {
@@ -117,8 +119,8 @@ def p_value(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"{p:.4f}"
 
 
-def failures(found: Findings) -> Rows:
-    comparison = found.comparison
+def failures(findings: Findings) -> Rows:
+    comparison = findings.comparison
     keys = [*comparison.settings, SEED]
     return [
         {**{name(key): levels[key] for key in keys}, "reason": str(levels["reason"])}
@@ -126,6 +128,6 @@ def failures(found: Findings) -> Rows:
     ]
 
 
-def missing(found: Findings) -> Rows:
-    rows = found.comparison.missing.to_dict("records")
+def missing(findings: Findings) -> Rows:
+    rows = findings.comparison.missing.to_dict("records")
     return [{name(str(key)): str(level) for key, level in row.items()} for row in rows]

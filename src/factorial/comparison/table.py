@@ -19,6 +19,7 @@ from factorial.settings.names import GROUPS
 
 ABSENT = "-"  # the level of a setting that a run does not have
 SEED = "seed"
+CLASS = "._target_"  # how the key of a class that was typed ends
 # whatever their values, they are no factors: they change no more than low bits
 NO_FACTORS = ("threads",)
 
@@ -62,7 +63,7 @@ def label(rows: pd.DataFrame, settings: Sequence[str]) -> pd.Series:
     ends = [key.rpartition(".")[2] for key in settings]
     names = [end if ends.count(end) == 1 else key for key, end in zip(settings, ends, strict=True)]
     words = [
-        rows[key].map(lambda level, key=key, name=name: word(key, name, level))
+        named(rows[key]).map(lambda level, key=key, name=name: word(key, name, level))
         for key, name in zip(settings, names, strict=True)
     ]
     if not words:
@@ -71,16 +72,24 @@ def label(rows: pd.DataFrame, settings: Sequence[str]) -> pd.Series:
     return joined.str.split().str.join(" ").replace("", ABSENT)
 
 
+def named(levels: pd.Series) -> pd.Series:
+    """Classes by their last names, where these tell them apart; other levels as they are."""
+    if not str(levels.name).endswith(CLASS):
+        return levels
+    last = levels.str.rpartition(".")[2]
+    return last if last.nunique() == levels.nunique() else levels
+
+
 def word(key: str, name: str, level: str) -> str:
     if level == ABSENT:
         return ""
-    return level if key in GROUPS else f"{name}={level}"
+    return level if key in GROUPS or key.endswith(CLASS) else f"{name}={level}"
 
 
 def load(store: Store, chosen: Selection) -> Comparison:
     """Raises BadInput where no run has a result."""
-    table = pd.DataFrame([row(past) for past in chosen.runs])
-    params = pd.DataFrame([tidy(past.params) for past in chosen.runs]).fillna(ABSENT)
+    table = pd.DataFrame([row(run) for run in chosen.runs])
+    params = pd.DataFrame([tidy(run.params) for run in chosen.runs]).fillna(ABSENT)
     factors = factors_of(params, chosen.factors)
     for key in chosen.factors:
         if key not in params:  # of a sweep whose runs are gone
@@ -101,31 +110,31 @@ def load(store: Store, chosen: Selection) -> Comparison:
     size = int(chosen.parent.tags.get("combinations", len(table))) if chosen.parent else len(table)
     levels = {key: ordered(table[key], chosen.factors.get(key, ())) for key in settings}
     return Comparison(
-        chosen.title,
-        chosen.slug,
-        chosen.parent.id if chosen.parent else None,
-        runs.reset_index(drop=True),
-        settings,
-        levels,
-        shared(params, [*factors, SEED]),
-        failures.reset_index(drop=True),
-        absent(table, chosen.factors, size) if chosen.factors else pd.DataFrame(),
-        curves(store, runs["id"].tolist(), layers_of(chosen.runs)),
-        selected_on,
-        next((past.sizes for past in chosen.runs if past.sizes), {}),
-        superseded,
-        size - len(table),
+        title=chosen.title,
+        slug=chosen.slug,
+        parent=chosen.parent.id if chosen.parent else None,
+        runs=runs.reset_index(drop=True),
+        settings=settings,
+        levels=levels,
+        shared=shared(params, [*factors, SEED]),
+        failures=failures.reset_index(drop=True),
+        missing=absent(table, chosen.factors, size) if chosen.factors else pd.DataFrame(),
+        curves=curves(store, runs["id"].tolist(), layers_of(chosen.runs)),
+        selected_on=selected_on,
+        examples=next((run.sizes for run in chosen.runs if run.sizes), {}),
+        superseded=superseded,
+        unrecorded=size - len(table),
     )
 
 
-def row(past: RecordedRun) -> dict[str, object]:
-    metrics, reason = defaultdict(lambda: math.nan, filter(is_finite, past.metrics.items())), ""
-    if past.status != "FINISHED":
-        reason = past.tags.get("failure", f"its status is {past.status}")
+def row(run: RecordedRun) -> dict[str, object]:
+    metrics, reason = defaultdict(lambda: math.nan, filter(is_finite, run.metrics.items())), ""
+    if run.status != "FINISHED":
+        reason = run.tags.get("failure", f"its status is {run.status}")
     return {
-        "id": past.id,
-        "source": past.tags.get("cached", past.id),
-        "touched": past.touched,
+        "id": run.id,
+        "source": run.tags.get("cached", run.id),
+        "touched": run.touched,
         "validation": metrics["validation/accuracy"],
         "test": metrics["test/accuracy"],
         "published": metrics["test/accuracy_as_published"],
@@ -219,7 +228,7 @@ def absent(table: pd.DataFrame, declared: Mapping[str, Sequence[str]], size: int
 
 
 def layers_of(runs: Sequence[RecordedRun]) -> list[str]:
-    return reading.layers({name for past in runs for name in past.metrics})
+    return reading.layers({name for run in runs for name in run.metrics})
 
 
 def curves(store: Store, runs: list[str], layers: list[str]) -> pd.DataFrame:

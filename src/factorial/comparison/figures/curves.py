@@ -12,9 +12,9 @@ LAYERS = 6  # panels of settings, in the picture of gradients
 WIDTH = 2.4  # inches of such a panel
 
 
-def learning(found: Findings) -> Figure | None:
+def learning(findings: Findings) -> Figure | None:
     """Training loss and held-out accuracy by epoch: the best settings by name, the others grey."""
-    table = joined(found)
+    table = joined(findings)
     names = {"train/loss": "training loss (nats), log scale"}
     if table["validation/accuracy"].notna().any():
         names["validation/accuracy"] = "validation accuracy"
@@ -23,11 +23,11 @@ def learning(found: Findings) -> Figure | None:
     drawn = style.figure(7.5, 3.2 * len(names))
     for axes, (metric, words) in zip(drawn.subplots(len(names), squeeze=False)[:, 0],
                                      names.items(), strict=True):  # fmt: skip
-        others = found.board["label"][style.MOST :]
+        others = findings.board["label"][style.MOST :]
         for setting in others:
             means = table[table["label"] == setting].groupby("epoch")[metric].mean()
             axes.plot(means.index, means, color="#CCCCCC", linewidth=0.6)
-        for number, setting in enumerate(found.board["label"][: style.MOST]):
+        for number, setting in enumerate(findings.board["label"][: style.MOST]):
             band(axes, table[table["label"] == setting], metric, number, setting)
         axes.set_ylabel(words)
         axes.set_xlabel("epoch")
@@ -35,17 +35,17 @@ def learning(found: Findings) -> Figure | None:
         axes.grid()
         style.beside(axes)
         some = f"; grey: {len(others)} other settings" if len(others) else ""
-        axes.set_title(style.over_seeds(found, "band: lowest to highest") + some, loc="left")
+        axes.set_title(style.over_seeds(findings, "band: lowest to highest") + some, loc="left")
         if metric == "train/loss":
             axes.set_yscale("log")
             style.log_ticks(axes.yaxis)
     return drawn
 
 
-def joined(found: Findings) -> pd.DataFrame:
+def joined(findings: Findings) -> pd.DataFrame:
     """The curves with the setting of each run."""
-    runs = found.comparison.runs.assign(label=found.comparison.labels)
-    return found.comparison.curves.merge(runs[["id", "label"]], on="id")
+    runs = findings.comparison.runs.assign(label=findings.comparison.labels)
+    return findings.comparison.curves.merge(runs[["id", "label"]], on="id")
 
 
 def band(axes: Axes, table: pd.DataFrame, metric: str, number: int, words: str) -> None:
@@ -59,12 +59,12 @@ def band(axes: Axes, table: pd.DataFrame, metric: str, number: int, words: str) 
     )
 
 
-def gradients(found: Findings) -> Figure | None:
+def gradients(findings: Findings) -> Figure | None:
     """The gradient's norm in each layer by epoch: the best setting of each activation first."""
-    table = joined(found)
+    table = joined(findings)
     layers = [name for name in table if str(name).startswith("layer ")]
     known = table.dropna(subset=layers, how="all")
-    board = found.board[found.board["label"].isin(known["label"])]
+    board = findings.board[findings.board["label"].isin(known["label"])]
     if ACTIVATION in board:
         repeated = board.duplicated(ACTIVATION)
         board = pd.concat([board[~repeated], board[repeated]])
@@ -91,7 +91,7 @@ def gradients(found: Findings) -> Figure | None:
         axes.set_ylabel("gradient's norm, log scale")
     handles, words = panels.flat[0].get_legend_handles_labels()
     drawn.legend(handles, words, loc="outside right upper")
-    words = style.over_seeds(found, "band: lowest to highest")
+    words = style.over_seeds(findings, "band: lowest to highest")
     if len(shown) < len(board):
         words += f"; {len(shown)} of {len(board)} settings"
     style.heading(drawn, f"norm, averaged over an epoch's batches; {words}", beside=1.2)

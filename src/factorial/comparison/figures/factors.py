@@ -18,9 +18,9 @@ Levels = list[list[str]]
 MOST_PAIRS = 6
 
 
-def shares(found: Findings) -> Figure | None:
+def shares(findings: Findings) -> Figure | None:
     """How much of the variance each term explains."""
-    table = found.accuracy.analysis.table
+    table = findings.accuracy.analysis.table
     if table.empty:
         return None
     drawn = style.figure(7.5, 1.2 + 0.3 * len(table))
@@ -34,18 +34,18 @@ def shares(found: Findings) -> Figure | None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.grid(axis="x")
-    axes.set_xlabel(f"share of the variance in {found.comparison.selected_on} accuracy")
-    seeds = found.comparison.runs["seed"].nunique()
+    axes.set_xlabel(f"share of the variance in {findings.comparison.selected_on} accuracy")
+    seeds = findings.comparison.runs["seed"].nunique()
     bars = f"line: 95 % bootstrap interval over {seeds} seeds"
     some = table["low"].notna().any()
-    axes.set_title(bars if some else f"n = {len(found.comparison.runs)} runs", loc="left")
+    axes.set_title(bars if some else f"n = {len(findings.comparison.runs)} runs", loc="left")
     return drawn
 
 
-def interactions(found: Findings) -> Figure | None:
+def interactions(findings: Findings) -> Figure | None:
     """Mean score by the levels of one factor, a line for each level of another."""
-    runs, levels = found.comparison.runs, found.comparison.levels
-    factors = [key for key in found.comparison.settings if runs[key].nunique() > 1]
+    runs, levels = findings.comparison.runs, findings.comparison.levels
+    factors = [key for key in findings.comparison.settings if runs[key].nunique() > 1]
     by_levels = sorted(factors, key=lambda key: -runs[key].nunique())
     possible = list(itertools.combinations(by_levels, 2))
     pairs = [pair for pair in possible if runs[pair[1]].nunique() <= style.MOST][:MOST_PAIRS]
@@ -59,8 +59,8 @@ def interactions(found: Findings) -> Figure | None:
         unused.set_visible(False)
     for axes, pair in zip(panels, pairs, strict=False):
         present = [[level for level in levels[key] if level in set(runs[key])] for key in pair]
-        lines(axes, runs, found.comparison.settings, pair, present)
-        axes.set_ylabel(f"{found.comparison.selected_on} accuracy")
+        lines(axes, runs, findings.comparison.settings, pair, present)
+        axes.set_ylabel(f"{findings.comparison.selected_on} accuracy")
     if len(pairs) < len(possible):
         style.heading(drawn, f"{len(pairs)} of {len(possible)} pairs of factors")
     return drawn

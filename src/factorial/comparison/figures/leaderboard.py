@@ -12,12 +12,12 @@ from factorial.comparison.findings import Findings
 SHOWN = 40  # settings; the others are in the table
 
 
-def leaderboard(found: Findings) -> Figure:
+def leaderboard(findings: Findings) -> Figure:
     """A row for each setting: its mean, the interval over seeds, every seed, the binomial error."""
-    rows = found.board.head(SHOWN)
+    rows = findings.board.head(SHOWN)
     drawn = style.figure(7.5, 1.3 + 0.24 * len(rows))
     axes = drawn.subplots()
-    seeds = dict(list(found.comparison.runs.groupby(found.comparison.labels)["score"]))
+    seeds = dict(list(findings.comparison.runs.groupby(findings.comparison.labels)["score"]))
     for place, row in enumerate(rows.itertuples()):
         color = style.COLORS[0] if row.tie else style.GREY
         if "binomial_low" in rows:
@@ -32,36 +32,40 @@ def leaderboard(found: Findings) -> Figure:
     axes.set_yticks(range(len(rows)), [style.cut(label) for label in rows["label"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="x")
-    axes.set_xlabel(f"{found.comparison.selected_on} accuracy")
-    axes.set_title(caption(found, rows), loc="left")
+    axes.set_xlabel(f"{findings.comparison.selected_on} accuracy")
+    axes.set_title(caption(findings, rows), loc="left")
     return drawn
 
 
-def caption(found: Findings, rows: pd.DataFrame) -> str:
-    some = f", the best {len(rows)} of {len(found.board)}" if len(rows) < len(found.board) else ""
-    images = found.comparison.examples.get(found.comparison.selected_on)
+def caption(findings: Findings, rows: pd.DataFrame) -> str:
+    some = (
+        f", the best {len(rows)} of {len(findings.board)}"
+        if len(rows) < len(findings.board)
+        else ""
+    )
+    images = findings.comparison.examples.get(findings.comparison.selected_on)
     band = f"\ngrey band: binomial error of {images:,} images" if images else ""
     lines = "line: 95 % interval over seeds" if rows["n"].max() > 1 else "one seed: no interval"
     first = f"{style.many(rows['n'])} a setting{some}; {lines}"
     return f"{first}\nblue: not told apart from the best{band}"
 
 
-def cost(found: Findings) -> Figure | None:
+def cost(findings: Findings) -> Figure | None:
     """Score against training time and against parameters, with both Pareto fronts."""
-    known = [name for name in ("seconds", "parameters") if found.board[name].notna().any()]
+    known = [name for name in ("seconds", "parameters") if findings.board[name].notna().any()]
     if not known:
         return None
     drawn = style.figure(7.5, 3.2 * len(known))
     units = {"seconds": "training time of a run (s)", "parameters": "parameters of the model"}
     for axes, name in zip(drawn.subplots(len(known), squeeze=False)[:, 0], known, strict=True):
-        scatter(axes, found, name)
+        scatter(axes, findings, name)
         axes.set_xlabel(f"{units[name]}, log scale")
-        axes.set_title(f"means of {style.many(found.board['n'])} runs", loc="left")
+        axes.set_title(f"means of {style.many(findings.board['n'])} runs", loc="left")
     return drawn
 
 
-def scatter(axes: Axes, found: Findings, name: str) -> None:
-    rows = found.board.sort_values(name)
+def scatter(axes: Axes, findings: Findings, name: str) -> None:
+    rows = findings.board.sort_values(name)
     on_front = rows[f"front_{name}"].astype(bool)
     front = rows[on_front].drop_duplicates([name, "mean"])
     axes.plot(rows[name], rows["mean"], "o", color=style.GREY, markersize=4, alpha=0.7)
@@ -73,5 +77,5 @@ def scatter(axes: Axes, found: Findings, name: str) -> None:
     axes.set_xscale("log")
     style.log_ticks(axes.xaxis)
     axes.grid()
-    axes.set_ylabel(f"{found.comparison.selected_on} accuracy")
+    axes.set_ylabel(f"{findings.comparison.selected_on} accuracy")
     style.beside(axes, "nothing cheaper is better")

@@ -126,14 +126,14 @@ def cells(comparison: Comparison, plan: Grid, levels: tuple[str, ...]) -> Iterat
         yield Cell(i, j, within(comparison.runs, row, column), failed)
 
 
-def thematic(found: Findings) -> Figure | None:
+def thematic(findings: Findings) -> Figure | None:
     """The mean score in every cell, by colour and by number, on one scale for all panels."""
-    comparison = found.comparison
+    comparison = findings.comparison
     plan = grid(comparison)
     if plan is None:
         return None
     drawn, panels = canvas(plan, CELL)
-    shade = scale(found)
+    shade = scale(findings)
     colors = ScalarMappable(shade, style.MAP)
     for axes, levels in zip(panels, plan.panels, strict=True):
         frame(axes, plan, levels)
@@ -154,9 +154,9 @@ def thematic(found: Findings) -> Figure | None:
     return drawn
 
 
-def scale(found: Findings) -> Normalize:
+def scale(findings: Findings) -> Normalize:
     """Equal steps of colour are equal ratios of error, or 0.97 could not be told from 0.98."""
-    means = found.board["mean"].clip(upper=1 - 1e-5)
+    means = findings.board["mean"].clip(upper=1 - 1e-5)
     low, high = means.min(), means.max()
     if low == high:
         return Normalize(low - 1e-6, high + 1e-6)
@@ -197,9 +197,9 @@ def empty(axes: Axes, cell: Cell) -> None:
         write(axes, cell, ABSENT, style.GREY)
 
 
-def charts(found: Findings) -> Figure | None:
+def charts(findings: Findings) -> Figure | None:
     """In every cell the error, the gap and the time as bars, each on one scale for all panels."""
-    comparison = found.comparison
+    comparison = findings.comparison
     plan = grid(comparison)
     if plan is None:
         return None

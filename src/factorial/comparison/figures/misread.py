@@ -10,7 +10,7 @@ from factorial.record.predictions import Predictions, confusion
 ACROSS = 8
 
 
-def matrix(found: Findings, seen: Predictions) -> Figure:
+def matrix(findings: Findings, seen: Predictions) -> Figure:
     """Counts of test images by class (row) and by what they were read as (column)."""
     counts = confusion(seen)
     classes = len(counts)
@@ -30,14 +30,14 @@ def matrix(found: Findings, seen: Predictions) -> Figure:
     axes.set_xlabel("read as")
     axes.set_ylabel("class")
     wrong = int(errors.sum())
-    axes.set_title(f"{whose(found)}\n{wrong} of {int(counts.sum()):,} test images misread",
+    axes.set_title(f"{whose(findings)}\n{wrong} of {int(counts.sum()):,} test images misread",
                    loc="left")  # fmt: skip
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     return drawn
 
 
-def hardest(found: Findings, seen: Predictions) -> Figure | None:
+def hardest(findings: Findings, seen: Predictions) -> Figure | None:
     """The misread images with the highest loss, worst first."""
     count = len(seen.hardest)
     if not count or seen.images.ndim != 3:
@@ -50,9 +50,9 @@ def hardest(found: Findings, seen: Predictions) -> Figure | None:
     for axes, index, image in zip(panels.flat, seen.hardest.tolist(), seen.images, strict=False):
         axes.imshow(image, cmap="gray_r", interpolation="nearest")
         axes.set_title(f"{int(seen.labels[index])} as {int(seen.predicted[index])}", fontsize=8)
-    style.heading(drawn, f"{whose(found)}: the worst misread, as class read as")
+    style.heading(drawn, f"{whose(findings)}: the worst misread, as class read as")
     return drawn
 
 
-def whose(found: Findings) -> str:
-    return f"{style.cut(found.winner['label'])}, seed {found.best_run['seed']}"
+def whose(findings: Findings) -> str:
+    return f"{style.cut(findings.winner['label'])}, seed {findings.best_run['seed']}"

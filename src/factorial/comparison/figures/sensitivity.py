@@ -15,9 +15,9 @@ MOST_PANELS = 8
 WIDTH = 3.2  # inches of a panel
 
 
-def sensitivity(found: Findings) -> Figure | None:
+def sensitivity(findings: Findings) -> Figure | None:
     """A panel for each combination of the other settings; None where the rate does not vary."""
-    comparison = found.comparison
+    comparison = findings.comparison
     if RATE not in comparison.settings or comparison.runs[RATE].nunique() < 2:
         return None
     others = [key for key in comparison.settings if key not in (RATE, "optimizer")]
@@ -41,7 +41,7 @@ def sensitivity(found: Findings) -> Figure | None:
         handles |= dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
     if any(handles):
         drawn.legend(list(handles.values()), list(handles), loc="outside right upper")
-    words = style.over_seeds(found, "bar: lowest to highest")
+    words = style.over_seeds(findings, "bar: lowest to highest")
     if len(panels) < runs["panel"].nunique():
         words += f"; {len(panels)} of {runs['panel'].nunique()} panels"
     style.heading(drawn, words, beside=1.5)
@@ -52,6 +52,8 @@ def lines(axes: Axes, runs: pd.DataFrame, optimizers: list[str]) -> None:
     for number, optimizer in enumerate(optimizers):
         of_one = runs[runs["optimizer"] == optimizer] if "optimizer" in runs else runs
         by_rate = of_one.groupby("rate")["score"].agg(["mean", "min", "max"])
+        # the mean of equal scores is rounded to beyond them
+        by_rate["mean"] = by_rate["mean"].clip(by_rate["min"], by_rate["max"])
         bars = [by_rate["mean"] - by_rate["min"], by_rate["max"] - by_rate["mean"]]
         if len(by_rate):
             axes.errorbar(by_rate.index, by_rate["mean"], bars, label=optimizer,

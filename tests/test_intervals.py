@@ -232,3 +232,10 @@ def test_the_paired_bootstrap_sees_what_seeds_share() -> None:
     seeds = np.random.default_rng(11).normal(0.9, 0.05, 6)
     low, high = intervals.paired(np.column_stack([seeds, seeds + 0.02]), [-1, 1])
     assert (low, high) == pytest.approx((0.02, 0.02))
+
+
+@pytest.mark.parametrize("n", range(1, 11))
+def test_the_mean_of_equal_scores_is_that_score(n: int) -> None:
+    for images in range(0, 1000, 7):
+        score = images / 1000
+        assert intervals.mean_share([score] * n).value == score
