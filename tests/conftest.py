@@ -4,6 +4,8 @@ import re
 import resource
 import runpy
 import signal
+import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,6 +14,8 @@ from dataclasses import dataclass, replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
 
 import pytest
 import torch
@@ -267,7 +271,7 @@ def curves_are_whole(folder: Path) -> None:
 
 def table(output: str) -> list[list[str]]:
     """The cells of a sweep's closing table without the seconds, which are never the same."""
-    ended = re.findall(r"^ .* (?:FINISHED|FAILED) *$", output, re.MULTILINE)
+    ended = re.findall(r"^ .* (?:FINISHED|FAILED|LOST) *$", output, re.MULTILINE)
     return [[*row[:-2], row[-1]] for row in map(str.split, ended)]
 
 
@@ -311,3 +315,28 @@ def doom(count: int) -> None:
 
     for place, name in WRITES:
         setattr(place, name, fatal(getattr(place, name)))
+
+
+def serve(folder: Path, port: int = 0) -> tuple["subprocess.Popen[bytes]", str]:
+    """A tracking server that keeps its record in `folder`, and its address, once it answers."""
+    if not port:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+    program = Path(sys.executable).with_name("mlflow")
+    command = [program, "server", "--port", str(port), "--workers", "1",
+               "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
+               "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
+    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+        )
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+    while True:
+        try:
+            urlopen(f"{address}/health", timeout=1).close()
+            return process, address
+        except (URLError, OSError):
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.2)

@@ -1,17 +1,12 @@
 """A tracking server in place of the local store."""
 
-import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
-from conftest import ROOT, train
+from conftest import ROOT, serve, train
 from mlflow import MlflowClient
 
 from factorial import compat
@@ -22,25 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    program = Path(sys.executable).with_name("mlflow")
-    command = [program, "server", "--port", str(port), "--workers", "1",
-               "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
-               "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
-    env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
-    address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urlopen(f"{address}/health", timeout=1).close()
-            break
-        except (URLError, OSError):
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.2)
+    process, address = serve(folder)
     yield address
     process.terminate()
     process.wait()

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+from filelock import FileLock
 from omegaconf import OmegaConf
 
 from factorial import console
@@ -169,7 +170,9 @@ def open_run(
         writing.new(store, trial.name, tags(trial)) if left is None else writing.again(store, left)
     )
     if left is None or not left.params:
-        run.describe(trial.combination.params() | dict(place), described(trial))
+        # two that add one data set to MLflow at the same moment: one of them fails
+        with FileLock(store.outputs / ".mlflow.lock"):
+            run.describe(trial.combination.params() | dict(place), described(trial))
     OmegaConf.save(trial.combination.composed, run.folder / "config.yaml", resolve=True)
     run.write("overrides.txt", "".join(f"{word}\n" for word in trial.combination.typed))
     run.write("recipe.json", json.dumps(trial.recipe.document, indent=1))
