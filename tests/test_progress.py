@@ -266,3 +266,29 @@ def test_each_platform_has_states_of_its_own(outputs: Path) -> None:
         "1": ["final-1.safetensors", "final-3.safetensors"],
         "2": ["final-2.safetensors"],
     }
+
+
+@pytest.mark.slow
+def test_each_level_of_a_moot_setting_is_on_record_though_it_is_trained_once(
+    outputs: Path,
+) -> None:
+    """1,293 digits by 431: no batch is incomplete, so that both levels have one recipe."""
+    words = ["data=digits", "model=linear", "epochs=1", "data.batch_size=431"]
+    sweep(outputs, *words, "data.drop_last=true,false")
+    levels = {run.data.params["data.drop_last"]: run for run in children(outputs)}
+    assert set(levels) == {"True", "False"}
+    assert sum("cached" in run.data.tags for run in levels.values()) == 1
+    assert len({run.data.metrics["test/loss"] for run in levels.values()}) == 1
+    sweep(outputs, *words, "data.drop_last=true,false")
+    assert len(children(outputs)) == 2
+
+
+def test_a_stated_default_is_answered_under_its_own_name(outputs: Path) -> None:
+    words = ["model=linear", "optimizer=sgd", "epochs=1"]
+    first = bring(outputs, *words)
+    again = bring(outputs, *words, "+optimizer.weight_decay=0")
+    assert (first.origin, again.origin) == ("new", "cached")
+    stated = client(outputs).get_run(again.run_id).data
+    assert stated.params["optimizer.weight_decay"] == "0"
+    assert stated.tags["cached"] == first.run_id
+    assert bring(outputs, *words, "+optimizer.weight_decay=0").run_id == again.run_id

@@ -43,9 +43,14 @@ class Member:
 
     @property
     def id(self) -> str:
-        """What it shares with no other member: its recipe and, where asked for, its threads."""
-        threads = self.trial and self.trial.config.device.threads
-        return f"{self.recipe} on {threads} threads" if threads else self.recipe
+        """What it shares with no other member: its recipe, and its settings but the device asked for,
+        which may be the same under two names.
+        """
+        if self.trial is None:
+            return self.recipe
+        params = self.trial.combination.params()
+        said = {key: str(value) for key, value in params.items() if key != "device"}
+        return digest([self.recipe, said])
 
 
 def check(words: list[str], compose: Compose) -> Member:

@@ -65,13 +65,27 @@ def own_runs(trial: Trial, known: Sequence[RecordedRun]) -> list[RecordedRun]:
     parent = trial.config.tracking.parent
     if trial.config.fresh and parent is None:
         return []
-    return [run for run in known if run.parent == parent and is_same_level(run, trial)]
+    mine = [run for run in known if run.parent == parent and is_same_level(run, trial)]
+    return [run for run in mine if not run.params or says_the_same(run, trial)]
 
 
 def is_same_level(run: RecordedRun, trial: Trial) -> bool:
     """Whether a run is at the level of `threads` that was asked for; any is where none was."""
     asked = trial.config.device.threads
     return asked is None or run.params.get("threads", str(asked)) == str(asked)
+
+
+def says_the_same(run: RecordedRun, trial: Trial) -> bool:
+    """Whether a run has every setting on record as it was asked for, but for where it ran.
+
+    One recipe may be asked for in two ways: an incomplete batch that is dropped where there is
+    none, an argument that equals its default. Each is on record as it was typed.
+    """
+    said = {key: str(value) for key, value in trial.combination.params().items()}
+    written = [
+        {k: v for k, v in one.items() if k not in trial.actual} for one in (run.params, said)
+    ]
+    return written[0] == written[1]
 
 
 def place_of(result: RecordedRun, trial: Trial) -> dict[str, str]:
@@ -139,7 +153,8 @@ def warn_of_missing_files(store: Store, result: RecordedRun) -> None:
 
 
 def needs_copy(trial: Trial, result: RecordedRun) -> bool:
-    return trial.config.tracking.parent not in (None, result.parent)
+    elsewhere = trial.config.tracking.parent not in (None, result.parent)
+    return elsewhere or not says_the_same(result, trial)
 
 
 def record_copy(trial: Trial, store: Store, result: RecordedRun, left: RecordedRun | None) -> str:
