@@ -31,14 +31,15 @@ COMMANDS = {
     "compare 48 runs": ["-m", "factorial", "compare"],
     "config error": [*TRAIN, "optimizer.lr=-1"],
 }
+# What each stands beside, and the ratio that it should stay below
+TRAIN_LIBRARIES, COMPARE_LIBRARIES = (
+    "torch, mlflow.tracking, hydra",
+    "mlflow, pandas, matplotlib, statsmodels.api",
+)
 BARE = {
-    "bare train": ["-c", "import torch, mlflow.tracking, hydra"],
-    "bare compare": ["-c", "import mlflow, pandas, matplotlib, statsmodels.api"],
-}
-RATIOS = {  # with the ratio that each should stay below
-    "cached answer": ("bare train", 1.15),
-    "first step": ("bare train", 1.15),
-    "compare 48 runs": ("bare compare", 2.0),
+    "cached answer": (TRAIN_LIBRARIES, 1.15),
+    "first step": (TRAIN_LIBRARIES, 1.15),
+    "compare 48 runs": (COMPARE_LIBRARIES, 2.0),
 }
 SHOWN = 0.03  # seconds that an import has to take to be listed
 DEPTH = 4  # of imports within imports
@@ -49,6 +50,13 @@ class Line(NamedTuple):
 
     seconds: float
     text: str
+
+
+class Taken(NamedTuple):
+    """Seconds of a command, and of its libraries' bare imports just before; 0 for none."""
+
+    seconds: float
+    bare: float = 0.0
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -62,30 +70,34 @@ def main(arguments: Sequence[str]) -> None:
             return
         repeats = int(arguments[0]) if arguments else 5
         rows = [measure(outputs) for _ in range(repeats)]
-    print(f"{repeats} repeats              median s (min to max)      ratio (min to max)")
+    print(f"{repeats} repeats          median s (min to max)      ratio (min to max)")
     for name in rows[0]:
-        seconds = spread([row[name] for row in rows])
-        ratio = ""
-        if name in RATIOS:
-            beside, most = RATIOS[name]
-            ratios = [row[name] / row[beside] for row in rows]
-            ratio = f"{spread(ratios):24} of {beside}, at most {most}"
-        print(f"{name:22} {seconds:26} {ratio}")
+        seconds = spread([row[name].seconds for row in rows])
+        ratios = [row[name].seconds / row[name].bare for row in rows if row[name].bare]
+        libraries, most = BARE.get(name, ("", 0))
+        beside = f"{spread(ratios):22} of import {libraries}; at most {most}" if ratios else ""
+        print(f"{name:18} {seconds:26} {beside}".rstrip())
 
 
-def measure(outputs: str) -> dict[str, float]:
-    """Seconds of everything, once."""
+def measure(outputs: str) -> dict[str, Taken]:
+    """Everything once, each behind the bare imports that it is compared with."""
     taken = {}
-    for name, words in BARE.items():
-        began = time.perf_counter()
-        subprocess.run([sys.executable, *words], check=True, stderr=subprocess.DEVNULL)
-        taken[name] = time.perf_counter() - began
     for name, words in COMMANDS.items():
+        bare = imports(BARE[name][0]) if name in BARE else 0.0
         lines = run(words, outputs)
-        taken[name] = first_step(lines) if name == "first step" else lines[-1].seconds
+        seconds = first_step(lines) if name == "first step" else lines[-1].seconds
+        taken[name] = Taken(seconds, bare)
         if name == "first step":
-            taken["first line"] = lines[0].seconds
+            taken["first line"] = Taken(lines[0].seconds)
     return taken
+
+
+def imports(libraries: str) -> float:
+    """Seconds of a process that does nothing else."""
+    began = time.perf_counter()
+    command = [sys.executable, "-c", f"import {libraries}"]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - began
 
 
 def run(words: Sequence[str], outputs: str) -> list[Line]:
