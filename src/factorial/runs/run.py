@@ -60,7 +60,7 @@ def run_trial(trial: Trial, display: console.Display) -> Outcome:
             with writing.recording(run), stoppable() as stop:
                 train(trial, splits, run, outcome, display, stop)
         except Exception as error:
-            outcome.reason, outcome.error = reason(error), error
+            outcome.status, outcome.reason, outcome.error = "FAILED", reason(error), error
             outcome.retriable = not isinstance(error, ArithmeticError | BadInput)
         return outcome
 
