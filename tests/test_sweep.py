@@ -176,7 +176,7 @@ def test_a_ledger_that_can_not_be_written_is_refused_before_anything_starts(
 
 
 SWEEPS = {
-    "hydra/sweeper=basic plan=true -m": "hydra/sweeper=basic: allowed is factorial, which knows",
+    "hydra/sweeper=basic plan=true -m": "hydra/sweeper=basic: allowed of Hydra's own settings",
     "experiment=article": "experiment=article: it is a sweep of seed, model, optimizer: add -m",
     "experiment=article,factors -m": "experiment=article,factors: allowed is one, for a preset is",
     "tracking.experiment=a,b -m": "tracking.experiment=a,b: allowed is one value, for it changes",

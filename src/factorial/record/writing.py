@@ -104,17 +104,16 @@ class Run:
 
     def end(self) -> None:
         """Files first, then the closing metrics, then the status: what has ended is complete."""
-        closing = {name: self.points.get((name, 0), value) for name, value in self.closing.items()}
         rows = [
             {"epoch": row.epoch, **metrics_of(row), "weights": row.weights} for row in self.rows
         ]
-        self.write("metrics.json", json.dumps({"epochs": rows, **closing}, indent=1) + "\n")
+        self.write("metrics.json", json.dumps({"epochs": rows, **self.closing}, indent=1) + "\n")
         if self.client is not None:
             with writing():
                 if self.location:
                     remote.upload(self.client.tracking_uri, self.location, self.folder)
                 # at step 0, where MLflow draws bars
-                self._log({(name, 0): value for name, value in closing.items()})
+                self._log({(name, 0): value for name, value in self.closing.items()})
                 self.client.set_terminated(self.id, self.status)
 
     def _log(self, points: Mapping[tuple[str, int], float]) -> None:

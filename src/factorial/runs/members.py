@@ -8,7 +8,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 from factorial.runs.trial import Compose, Family, Trial, prepare
 from factorial.settings.messages import BadInput, readable
 from factorial.settings.names import SHORT
-from factorial.settings.recipe import digest
+from factorial.settings.recipe import digest, one_spelling
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,15 @@ class Member:
 
     @property
     def id(self) -> str:
-        """What it shares with no other member: its recipe, and its settings but the device asked for,
-        which may be the same under two names.
+        """What it shares with no other: its recipe and settings, but the device that was asked for.
+
+        That may be the same under two names.
         """
         if self.trial is None:
             return self.recipe
         params = self.trial.combination.params()
-        said = {key: str(value) for key, value in params.items() if key != "device"}
-        return digest([self.recipe, said])
+        said = {key: value for key, value in params.items() if key != "device"}
+        return digest([self.recipe, one_spelling(said)])
 
 
 def check(words: list[str], compose: Compose) -> Member:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock
 from omegaconf import OmegaConf
@@ -13,6 +13,8 @@ from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, artifact
 from factorial.results import Outcome
 from factorial.runs.trial import Trial
+from factorial.settings.recipe import one_spelling
+from factorial.settings.rules import is_number
 from factorial.training import data, sizes, trainer
 
 WEIGHTS = "weights.safetensors"
@@ -81,11 +83,18 @@ def says_the_same(run: RecordedRun, trial: Trial) -> bool:
     One recipe may be asked for in two ways: an incomplete batch that is dropped where there is
     none, an argument that equals its default. Each is on record as it was typed.
     """
-    said = {key: str(value) for key, value in trial.combination.params().items()}
-    written = [
-        {k: v for k, v in one.items() if k not in trial.actual} for one in (run.params, said)
-    ]
-    return written[0] == written[1]
+    asked = {k: v for k, v in trial.combination.params().items() if k not in trial.actual}
+    written = {k: v for k, v in run.params.items() if k not in trial.actual}
+    return asked.keys() == written.keys() and all(
+        written[key] in spellings(value) for key, value in asked.items()
+    )
+
+
+def spellings(value: Any) -> set[str]:
+    """How a param may say a value: 0.0 is 0."""
+    if not is_number(value):
+        return {str(value)}
+    return {str(value), str(float(value)), str(one_spelling(value))}
 
 
 def place_of(result: RecordedRun, trial: Trial) -> dict[str, str]:
