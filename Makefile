@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help train test test-fast lint bench claims readme-figures wrong-input repro lock clean
+.PHONY: help train test test-fast lint mutants bench claims readme-figures wrong-input repro lock clean
 
 help: ## this list; ARGS="..." passes further settings on: make train ARGS="model=linear epochs=5"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ lint: .venv/complete ## ruff, and mypy in strict mode
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+mutants: .venv/complete ## breaks the code in hundreds of places, and sees that tests fail
+	$(BIN)/python tests/mutants.py $(ARGS)
 
 bench: .venv/complete ## seconds an epoch, beside the article's own loop
 	$(BIN)/python benchmarks/article.py $(ARGS)
