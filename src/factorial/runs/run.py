@@ -10,7 +10,7 @@ from safetensors.torch import save
 from factorial import console
 from factorial.record import predictions, writing
 from factorial.record.files import write_atomically
-from factorial.record.store import Store, knock, mlflow_page, open_store
+from factorial.record.store import Store, address, knock, mlflow_page, open_store
 from factorial.results import Epoch, Outcome, Position
 from factorial.runs.members import Member
 from factorial.runs.plan import show_plan
@@ -53,7 +53,7 @@ def reach(config: Config) -> Store:
     """The record's store. Raises BadInput where its server does not answer now."""
     store = open_store(config.tracking, config.outputs)
     if store.is_remote:
-        knock(store.client.tracking_uri)
+        knock(address(config.tracking, store.outputs))
     return store
 
 
