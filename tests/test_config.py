@@ -15,7 +15,7 @@ from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, readable
 from factorial.settings.overrides import count_epochs
 from factorial.settings.places import CONF
-from factorial.settings.schema import parse
+from factorial.settings.schema import parse, targets
 from factorial.training import trainer
 from factorial.training.environment import choose
 
@@ -187,7 +187,8 @@ def test_a_folder_may_be_one_or_become_one(key: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "gone")
     good = [str(tmp_path), f"{tmp_path}/new/deeper", "new", "ü=b", "/", "."]
-    bad = ["", " ", "/dev/null", f"{tmp_path}/file", f"{tmp_path}/file/new", f"{tmp_path}/link"]
+    bad = ["", " ", "/dev/null", f"{tmp_path}/file", f"{tmp_path}/file/new", f"{tmp_path}/link",
+           f"{tmp_path}/link/new"]  # fmt: skip
     for folder in good:
         composed = asked().composed
         OmegaConf.update(composed, key, folder)
@@ -197,6 +198,55 @@ def test_a_folder_may_be_one_or_become_one(key: str, tmp_path: Path) -> None:
         OmegaConf.update(composed, key, folder)
         with pytest.raises(BadInput, match=rf"^{key}="):
             parse(composed)
+
+
+def test_a_file_is_no_folder_and_lies_in_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for file in (f"{tmp_path}/file", f"{tmp_path}/new/deeper", "new.json", None):
+        composed = asked().composed
+        OmegaConf.update(composed, "ledger", file)
+        parse(composed)
+    for file in (str(tmp_path), f"{tmp_path}/file/new", "", "a\nb"):
+        composed = asked().composed
+        OmegaConf.update(composed, "ledger", file)
+        with pytest.raises(BadInput, match=r"^ledger="):
+            parse(composed)
+
+
+@pytest.mark.parametrize("part", ["model", "optimizer", "schedule", "data", "device"])
+def test_a_part_of_the_config_is_no_value(part: str) -> None:
+    for value in (3, "mlp", None, [1]):
+        composed = asked().composed
+        OmegaConf.update(composed, part, value, merge=False)
+        with pytest.raises(BadInput, match=f"^{part}="):
+            parse(composed)
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    {
+        "+foo=1": "foo is not a setting: allowed are allow, cadence, data, device, epochs, fresh, "
+        "keep, ledger, model, on_failure, optimizer, outputs, plan, report, retries, schedule, "
+        "seed, steps, tracking",
+        "+epochs.length=1": "epochs.length is not a setting: allowed of epochs are count",
+        "seed='3'": "seed=3 (text): allowed is a whole number, 0 to 2**63 - 1",
+        "plan='true'": "plan=true (text): allowed is true or false",
+    }.items(),
+)
+def test_the_line_says_what_was_wrong_with_it(word: str, line: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parse(asked(word).composed)
+    assert str(caught.value) == line
+
+
+def test_every_target_is_found_with_where_it_stands() -> None:
+    node = {"_target_": "a.A", "x": {"_target_": "b.B", "y": [1, {"z": {"_target_": "c.C"}}]}}
+    assert list(targets(node, "model")) == [
+        ("model._target_", "a.A"),
+        ("model.x._target_", "b.B"),
+        ("model.x.y[1].z._target_", "c.C"),
+    ]
+    assert list(targets([], "model")) == []
 
 
 def test_a_setting_may_refer_to_another() -> None:

@@ -159,7 +159,7 @@ def test_so_is_the_source_of_a_class_from_elsewhere(
 WORDS = {
     "model": ["model=linear", "model=mlp"],
     "lr": ["optimizer.lr=0.001", "optimizer.lr=1e-3", "optimizer.lr=1.0E-3"],
-    "seed": ["seed=3", "seed='3'"],
+    "seed": ["seed=3", "++seed=3"],
 }
 
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from factorial.settings.messages import BadInput, shown
 
 LONGEST = 255  # bytes in a file's name
+# What looks like no text: it was put into quotes
+OTHER_THAN_TEXT = re.compile(r"[-+]?\d+(\.\d*)?|true|false|null")
 
 
 class Rule(NamedTuple):
@@ -19,7 +21,8 @@ class Rule(NamedTuple):
     def check(self, key: str, value: Any) -> None:
         """Raises BadInput."""
         if not self.holds(value):
-            raise BadInput(f"{key}={shown(value)}: allowed is {self.allowed}")
+            note = " (text)" if is_text(value) and OTHER_THAN_TEXT.fullmatch(value) else ""
+            raise BadInput(f"{key}={shown(value)}{note}: allowed is {self.allowed}")
 
 
 def is_number(value: Any) -> bool:
