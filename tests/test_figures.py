@@ -14,7 +14,7 @@ from matplotlib.transforms import Bbox
 from recorded import compared, planted, product
 
 from factorial.comparison import findings, report
-from factorial.comparison.figures import maps, misread, style
+from factorial.comparison.figures import maps, misread, sensitivity, style
 from factorial.comparison.findings import Findings
 from factorial.record.predictions import Predictions
 
@@ -129,6 +129,25 @@ def apart(one: np.ndarray, other: np.ndarray) -> bool:
             if left.max() <= right.min() + 1 or right.max() <= left.min() + 1:
                 return True
     return False
+
+
+def alike(level: float, seeds: int) -> Findings:
+    """Settings whose seeds all have one accuracy."""
+    grid = product(optimizer=["sgd", "adam"], optimizer_lr=[0.01, 0.1], seed=range(seeds))
+    return findings.find(compared([{**run, "accuracy": level} for run in grid]))
+
+
+@pytest.mark.parametrize(("seeds", "level"), [(3, 0.7), (6, 0.93), (7, 0.9713), (10, 0.1)])
+def test_seeds_that_score_alike_have_no_negative_bar(seeds: int, level: float) -> None:
+    assert sensitivity.sensitivity(alike(level, seeds))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", range(1, 11))
+def test_seeds_that_score_alike_can_be_drawn_however_many_they_are(seeds: int) -> None:
+    for level in (0.0, 0.1, 1 / 3, 0.7, 0.93, 0.9713, 1.0):
+        for picture in report.PICTURES:
+            picture.draw(alike(level, seeds))
 
 
 def words(drawn: Figure | None) -> set[str]:

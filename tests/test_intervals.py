@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
 
 from factorial.comparison import anova, intervals
@@ -60,6 +62,14 @@ def test_seeds_that_score_alike_leave_nothing_to_judge_their_spread_by() -> None
     estimate = intervals.mean([0.5, 0.5, 0.5])
     assert (estimate.value, estimate.n) == (0.5, 3)
     assert not estimate.has_interval
+
+
+def test_equal_values_have_their_own_mean_and_no_variance_at_any_number_of_them() -> None:
+    for n, value in itertools.product(range(1, 11), np.linspace(0, 1, 997)):
+        values = [float(value)] * n
+        assert intervals.average(values) == value
+        assert n == 1 or intervals.variance(values) == 0
+        assert not intervals.mean(values).has_interval
 
 
 @pytest.mark.parametrize(("images", "spread"), [(144, 0.5), (144, 0.7), (360, 0.7)])
@@ -160,22 +170,79 @@ def test_shares_are_those_of_the_planted_effects() -> None:
     assert table["share"].sum() == pytest.approx(1)
 
 
-def test_the_bootstraps_sums_of_squares_are_those_of_statsmodels() -> None:
-    """Three factors, one cell of them empty, so that the order of terms would matter."""
+def test_sums_of_squares_f_and_p_are_those_of_statsmodels() -> None:
+    """Three factors, one cell of them empty and one short of a seed, so that the order matters."""
     rng = np.random.default_rng(7)
     rows = [
-        (a, b, c, s, rng.normal()) for a, b, c, s in itertools.product("xy", "pqr", "uv", "012")
+        (a, b, c, s, rng.normal() + (a == "x") * (c == "u"))
+        for a, b, c, s in itertools.product("xy", "pqr", "uv", "012")
     ]
     runs = pd.DataFrame(rows, columns=["a", "b", "c", "seed", "score"])
-    runs = runs[~((runs.a == "x") & (runs.b == "p") & (runs.c == "u"))]
-    factors = ["a", "b", "c"]
-    analysis = anova.analyse(runs, factors, "score")
-    terms, _ = anova.estimable(runs, factors, True)
-    means = runs.groupby(factors, sort=False)["score"].mean()
-    settings = means.index.to_frame(index=False)
-    for term, expected in zip(terms, analysis.table["sum"], strict=False):
-        part = anova.gained(settings, term, terms) @ means.to_numpy()
-        assert 3 * (part**2).sum() == pytest.approx(expected)
+    runs = runs[~((runs.a == "x") & (runs.b == "p") & (runs.c == "u"))].iloc[1:]
+    pairs = "C(a, Sum):C(b, Sum) + C(a, Sum):C(c, Sum) + C(b, Sum):C(c, Sum)"
+    fitted = ols(f"score ~ C(a, Sum) + C(b, Sum) + C(c, Sum) + {pairs}", runs).fit()
+    expected = anova_lm(fitted, typ=2)
+    analysis = anova.analyse(runs, ["a", "b", "c"], "score")
+    told = analysis.table.iloc[:6]
+    assert told["term"].tolist() == ["a", "b", "c", "a x b", "a x c", "b x c"]
+    assert told["df"].tolist() == expected["df"].tolist()[:-1] == [1, 2, 1, 2, 1, 2]
+    assert told["sum"].to_numpy() == pytest.approx(expected["sum_sq"].to_numpy()[:-1])
+    assert told["F"].to_numpy() == pytest.approx(expected["F"].to_numpy()[:-1])
+    assert told["p"].to_numpy() == pytest.approx(expected["PR(>F)"].to_numpy()[:-1])
+    assert analysis.rest == fitted.df_resid
+    rest = analysis.table.iloc[6:]
+    assert rest["sum"].sum() == pytest.approx(fitted.ssr)
+
+
+def shares_cover(
+    effects: tuple[float, float, float], sds: list[float], seeds: int, dropped: int = 0
+) -> np.ndarray:
+    """How often the intervals of a 2 x 2's three shares hold the planted ones."""
+    rng = np.random.default_rng(30)
+    cells = list(itertools.product(("linear", "mlp"), ("sgd", "adam")))
+    means = [effects[0] * (m == "mlp") + effects[1] * (o == "adam")
+             + effects[2] * (m == "mlp" and o == "adam") for m, o in cells]  # fmt: skip
+    a, b, both = effects
+    variances = np.array([(a + both / 2) ** 2 / 4, (b + both / 2) ** 2 / 4, both**2 / 16])
+    truth = variances / (variances.sum() + np.mean(np.square(sds)))
+    hits = np.zeros(3)
+    for _ in range(300):
+        rows = [(m, o, str(seed), mean + rng.normal(0, sd)) for (m, o), mean, sd
+                in zip(cells, means, sds, strict=True) for seed in range(seeds)]  # fmt: skip
+        runs = pd.DataFrame(rows, columns=["model", "optimizer", "seed", "score"]).iloc[dropped:]
+        table = anova.analyse(runs, ["model", "optimizer"], "score").table[:3]
+        assert ((table["low"] <= table["share"]) & (table["share"] <= table["high"])).all()
+        hits += (table["low"].to_numpy() <= truth) & (truth <= table["high"].to_numpy())
+    return hits / 300
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_intervals_of_shares_hold_what_was_planted_in_95_of_100_sweeps(seeds: int) -> None:
+    """300 sweeps leave +-2.5 %; equal and unequal spreads (10:1), effects strong, weak and none."""
+    for effects, sds in (
+        ((0.04, 0.02, 0.01), [0.003] * 4),
+        ((0.006, 0.003, -0.001), [0.003] * 4),
+        ((0.04, 0.02, 0.01), [0.001, 0.001, 0.003, 0.01]),
+        ((0.0, 0.0, 0.0), [0.003] * 4),
+    ):
+        coverage = shares_cover(effects, sds, seeds)
+        assert (coverage >= 0.9).all() and coverage.mean() >= 0.92, (effects, sds, coverage)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [4, 6])
+def test_a_share_lies_within_its_interval_with_unequal_numbers_of_seeds(seeds: int) -> None:
+    assert (shares_cover((0.04, 0.02, 0.01), [0.003] * 4, seeds, dropped=1) >= 0.9).all()
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_differences_within_seeds_hold_what_was_planted_in_95_of_100_sweeps(seeds: int) -> None:
+    rng = np.random.default_rng(31)
+    shifts = rng.normal(0, 0.01, (2000, seeds, 1))
+    scores = shifts + rng.normal([0.9, 0.92], [0.001, 0.003], (2000, seeds, 2))
+    found = [intervals.paired(one, [-1, 1]) for one in scores]
+    assert 0.935 <= np.mean([one.low <= 0.02 <= one.high for one in found]) <= 0.965
 
 
 def test_factors_that_change_together_are_not_told_apart() -> None:
@@ -227,15 +294,9 @@ def test_one_seed_has_shares_but_no_intervals() -> None:
     assert any("one seed" in note for note in analysis.notes)
 
 
-def test_the_paired_bootstrap_sees_what_seeds_share() -> None:
+def test_differences_within_seeds_see_what_seeds_share() -> None:
     """A difference that every seed has exactly leaves no width, however much seeds differ."""
     seeds = np.random.default_rng(11).normal(0.9, 0.05, 6)
-    low, high = intervals.paired(np.column_stack([seeds, seeds + 0.02]), [-1, 1])
-    assert (low, high) == pytest.approx((0.02, 0.02))
-
-
-@pytest.mark.parametrize("n", range(1, 11))
-def test_the_mean_of_equal_scores_is_that_score(n: int) -> None:
-    for images in range(0, 1000, 7):
-        score = images / 1000
-        assert intervals.mean_share([score] * n).value == score
+    found = intervals.paired(np.column_stack([seeds, seeds + 0.02]), [-1, 1])
+    assert found.value == pytest.approx(0.02)
+    assert not found.high - found.low > 1e-9

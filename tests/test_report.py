@@ -143,6 +143,21 @@ def test_a_report_replaces_the_one_before_it_whole(found: Findings, tmp_path: Pa
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
+def test_a_figure_that_fails_is_named_and_the_rest_stands(
+    found: Findings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Findings) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    leaderboard = report.PICTURES[0]
+    monkeypatch.setattr(report, "PICTURES", (leaderboard, report.Picture("cost", "Cost", fails)))
+    report.write(found, None, tmp_path / "report")
+    text = (tmp_path / "report" / "index.html").read_text()
+    assert "the figure &#39;Cost&#39; can&#39;t be drawn: by nothing" in text
+    assert (tmp_path / "report" / "leaderboard.svg").is_file()
+    assert not (tmp_path / "report" / "cost.svg").exists()
+
+
 def published(runs: list[dict[str, object]], folder: Path) -> str:
     """The report of such runs, as Markdown."""
     report.write(findings.find(compared(runs)), None, folder)
@@ -166,7 +181,7 @@ def test_a_level_is_a_level_however_it_is_spelled(
     grid = product(model_hidden=["[8]", level], optimizer=["sgd", "adam"], seed=[0, 1])
     found = findings.find(compared(planted(grid)))
     report.write(found, None, tmp_path / "report")
-    report.show(found, tmp_path / "report")
+    report.show(found, None, tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text()
     assert "<script>" not in page + (tmp_path / "report" / "report.md").read_text()
     assert level[:20] in capsys.readouterr().out

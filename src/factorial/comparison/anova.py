@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from statsmodels.formula.api import ols
-from statsmodels.stats.anova import anova_lm
+from scipy.special import expit, fdtrc, logit
 
-from factorial.comparison.intervals import LEVEL, Array, contrast, draws
+from factorial.comparison.intervals import LEVEL, Array, contrast, student
 
 Term = tuple[str, ...]  # one factor, or two that interact
-FEWEST = 10  # seeds for a bootstrap: with fewer its intervals are too narrow
+FEWEST = 3  # seeds for a jackknife
 
 
 def cells(runs: pd.DataFrame, factors: Sequence[str], score: str) -> dict[tuple[str, ...], Array]:
@@ -54,55 +53,79 @@ class Analysis(NamedTuple):
 
     `table` has a row for each term, then for what the terms leave: `term`, `df`, `sum` of squares,
     `share` of the total, its interval `low` and `high`, `F` and `p` (nan where there is none).
+    `rest` are the degrees of freedom of what all terms leave, whose mean square is F's denominator.
     """
 
     table: pd.DataFrame
     notes: list[str]
+    rest: int = 0
+
+
+class Squares(NamedTuple):
+    """Sums of squares: of each term (with `freedom`), between all settings, within, and in all."""
+
+    terms: Array
+    freedom: list[int]
+    model: float  # of all terms together
+    between: float
+    within: float
+
+    @property
+    def total(self) -> float:
+        return self.between + self.within
+
+
+COLUMNS = ["term", "df", "sum", "F", "p", "share", "low", "high"]
 
 
 def analyse(runs: pd.DataFrame, factors: Sequence[str], score: str) -> Analysis:
-    """Type II sums of squares of main effects and two-way interactions (statsmodels).
+    """Type II sums of squares of main effects and two-way interactions.
 
-    Intervals of the shares are percentiles of a bootstrap over whole seeds.
+    F is a term's mean square over that of what all terms leave: seeds and higher interactions.
+    Intervals of the shares are `jackknifed`.
     """
-    nothing = pd.DataFrame(columns=["term", "df", "sum", "F", "p", "share", "low", "high"])
-    groups = runs.groupby(list(factors), sort=False)[score] if factors else None
     refusal = why_not(runs, factors, score)
-    if refusal or groups is None:
-        return Analysis(nothing, refusal)
-    replicated = len(runs) > groups.ngroups
+    if refusal:
+        return Analysis(pd.DataFrame(columns=COLUMNS), refusal)
+    settings = runs.groupby(list(factors)).ngroups
+    replicated = len(runs) > settings
     terms, notes = estimable(runs, factors, replicated)
-    fitted = ols(formula(terms, factors), coded(runs, factors, score)).fit()
-    if fitted.df_resid < 1:
-        return Analysis(
-            nothing, [*notes, "as many effects as runs: nothing is left to tell them by"]
+    squares = sums_of_squares(runs, factors, terms, score)
+    rest = len(runs) - 1 - sum(squares.freedom)
+    left = squares.total - squares.model
+    if rest < 1 or left < 1e-12 * squares.total:
+        why = (
+            "as many effects as runs: nothing is left to tell them by"
+            if rest < 1
+            else "all seeds score alike: nothing to judge effects by"
         )
-    total = float(((runs[score] - runs[score].mean()) ** 2).sum())
-    if fitted.ssr < 1e-12 * total:
-        return Analysis(nothing, [*notes, "all seeds score alike: nothing to judge effects by"])
-    squares = anova_lm(fitted, typ=2).rename(columns={"PR(>F)": "p"})
-    lines = zip(terms, squares.itertuples(index=False), strict=False)
-    rows = [(" x ".join(term), int(line.df), line.sum_sq, line.F, line.p) for term, line in lines]
-    table = pd.DataFrame(rows, columns=["term", "df", "sum", "F", "p"])
+        return Analysis(pd.DataFrame(columns=COLUMNS), [*notes, why])
+    table = pd.DataFrame({"term": [" x ".join(term) for term in terms], "df": squares.freedom})
+    table["sum"] = squares.terms
+    table["F"] = table["sum"] / table["df"] / (left / rest)
+    table["p"] = fdtrc(table["df"], rest, table["F"])
+    table["low"], table["high"] = jackknifed(runs, factors, terms, score)
+    table.loc[table["p"] > 1 - LEVEL, "low"] *= 0  # a term that may as well be nothing
     if not replicated:
         table[["F", "p"]] = math.nan
         notes.append("one seed: no intervals, since nothing tells an effect from chance")
-    noise = float(((runs[score] - groups.transform("mean")) ** 2).sum())
-    rest = float(squares["sum_sq"].iloc[-1]) - noise
-    between = int(fitted.df_resid) - (len(runs) - groups.ngroups)
-    if between:
-        name = "higher interactions" if replicated else "interactions and noise"
-        table.loc[len(table)] = [name, between, max(rest, 0.0), math.nan, math.nan]
-    if replicated:
-        table.loc[len(table)] = ["seeds", len(runs) - groups.ngroups, noise, math.nan, math.nan]
-    table["share"] = table["sum"] / total
+    table = pd.concat([table, remainder(squares, settings, len(runs))], ignore_index=True)
+    table["share"] = table["sum"] / squares.total
     if abs(table["share"].sum() - 1) > 0.001:
         notes.append("unbalanced: shares of the variance do not add up to 100 %")
-    bounds = resampled(runs, factors, terms, score)
-    table["low"], table["high"] = zip(
-        *(bounds.get(term, (math.nan, math.nan)) for term in table["term"]), strict=True
-    )
-    return Analysis(table, notes)
+    return Analysis(table[COLUMNS], notes, rest)
+
+
+def remainder(squares: Squares, settings: int, runs: int) -> pd.DataFrame:
+    """What the terms leave between settings, and what seeds leave within them."""
+    noise = runs - settings
+    higher = settings - 1 - sum(squares.freedom)
+    name = "higher interactions" if noise else "interactions and noise"
+    rows = [
+        (name, higher, max(squares.between - squares.model, 0.0)),
+        ("seeds", noise, squares.within),
+    ]
+    return pd.DataFrame([row for row in rows if row[1]], columns=["term", "df", "sum"])
 
 
 def why_not(runs: pd.DataFrame, factors: Sequence[str], score: str) -> list[str]:
@@ -153,52 +176,61 @@ def estimable(
     return terms + pairs, notes
 
 
-def coded(runs: pd.DataFrame, factors: Sequence[str], score: str) -> pd.DataFrame:
-    """The factors as f0, f1, ..., for a formula takes no dots; the score as y."""
-    columns = {f"f{number}": runs[factor] for number, factor in enumerate(factors)}
-    return pd.DataFrame(columns | {"y": runs[score].astype(float)})
-
-
-def formula(terms: Sequence[Term], factors: Sequence[str]) -> str:
-    code = {factor: f"C(f{number}, Sum)" for number, factor in enumerate(factors)}
-    return "y ~ " + " + ".join(":".join(code[factor] for factor in term) for term in terms)
-
-
-def resampled(
+def sums_of_squares(
     runs: pd.DataFrame, factors: Sequence[str], terms: Sequence[Term], score: str
-) -> dict[str, tuple[float, float]]:
-    """The 95 % percentile interval of each term's share, where all settings have the same seeds."""
-    wide = runs.pivot_table(score, list(factors), "seed", sort=False, observed=True)
-    if wide.isna().to_numpy().any() or wide.shape[1] < FEWEST:
-        return {}  # of other runs than the share is
-    settings, scores = wide.index.to_frame(index=False), wide.to_numpy(dtype=float)
-    drawn = scores[:, draws(scores.shape[1])].transpose(1, 0, 2)  # [resamples, settings, seeds]
-    total = ((drawn - drawn.mean(axis=(1, 2), keepdims=True)) ** 2).sum(axis=(1, 2))
-    total = np.where(total > 0, total, math.nan)
-    bounds = {}
-    for term in terms:
-        parts = drawn.mean(axis=2) @ gained(settings, term, terms)
-        shares = scores.shape[1] * (parts**2).sum(axis=1) / total
-        ends = np.nanpercentile(shares, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-        bounds[" x ".join(term)] = (float(ends[0]), float(ends[1]))
-    return bounds
+) -> Squares:
+    """Type II: what a term explains beyond all the terms that do not contain it."""
+    groups = runs.groupby(list(factors), sort=False)[score]
+    means, sizes = groups.mean(), groups.size().to_numpy(dtype=float)
+    settings, weights = means.index.to_frame(index=False), np.sqrt(sizes)[:, None]
+    scores = weights[:, 0] * (means.to_numpy(dtype=float) - runs[score].mean())
+
+    def explained(kept: Sequence[Term]) -> float:
+        return float(((basis(settings, kept, weights).T @ scores) ** 2).sum())
+
+    others = [[other for other in terms if not set(term) <= set(other)] for term in terms]
+    pairs = zip(terms, others, strict=True)
+    return Squares(
+        np.array([explained([*kept, term]) - explained(kept) for term, kept in pairs]).clip(0),
+        [dummies(settings, term).shape[1] for term in terms],
+        explained(terms),
+        float((scores**2).sum()),
+        float(((runs[score] - groups.transform("mean")) ** 2).sum()),
+    )
 
 
-def gained(settings: pd.DataFrame, term: Term, terms: Sequence[Term]) -> Array:
-    """The projection whose squared length is a term's type II sum of squares: [settings, settings].
-
-    What the term explains beyond all terms that do not contain it.
-    """
-    others = [other for other in terms if not set(term) <= set(other)]
-    return projection(settings, [*others, term]) - projection(settings, others)
-
-
-def projection(settings: pd.DataFrame, terms: Sequence[Term]) -> Array:
-    """Onto the space of the terms' means."""
+def basis(settings: pd.DataFrame, terms: Sequence[Term], weights: Array) -> Array:
+    """Orthonormal columns that span the terms' means, a row for each setting, weighted."""
     columns = [np.ones((len(settings), 1)), *(dummies(settings, term) for term in terms)]
-    matrix = np.hstack(columns)
-    result: Array = matrix @ np.linalg.pinv(matrix)
+    result: Array = np.linalg.qr(weights * np.hstack(columns))[0]
     return result
+
+
+def jackknifed(
+    runs: pd.DataFrame, factors: Sequence[str], terms: Sequence[Term], score: str
+) -> tuple[Array, Array]:
+    """The 95 % interval of each term's share of the variance; nan with fewer than FEWEST seeds.
+
+    Student's, on the scale of log-odds, with the standard error of the delete-one jackknife over
+    whole seeds (Tukey 1958; Efron and Stein 1981): around the share of all runs, and made of them.
+    """
+    parts = [runs[runs["seed"] != seed] for seed in runs["seed"].unique()]
+    settings = runs.groupby(list(factors)).ngroups
+    n = len(parts)
+    if n < FEWEST or any(part.groupby(list(factors)).ngroups < settings for part in parts):
+        nothing = np.full(len(terms), math.nan)
+        return nothing, nothing.copy()
+
+    def odds(part: pd.DataFrame) -> Array:
+        squares = sums_of_squares(part, factors, terms, score)
+        shares = squares.terms / squares.total if squares.total else math.nan * squares.terms
+        result: Array = logit(np.clip(shares, 1e-12, 1 - 1e-12))
+        return result
+
+    left = np.array([odds(part) for part in parts])
+    error = np.sqrt((n - 1) / n * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
+    half = student(n - 1) * error
+    return expit(odds(runs) - half), expit(odds(runs) + half)
 
 
 def dummies(settings: pd.DataFrame, term: Term) -> Array:

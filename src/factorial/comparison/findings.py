@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 
 from factorial.comparison import anova, intervals
 from factorial.comparison.anova import Analysis
-from factorial.comparison.intervals import Estimate, Square
+from factorial.comparison.intervals import Estimate, Scores, Square
 from factorial.comparison.table import SEED, Comparison, label
 
 
@@ -18,14 +18,15 @@ from factorial.comparison.table import SEED, Comparison, label
 class Scale:
     """The factors' effects on one scale: differences of accuracy, or ratios of error.
 
-    `square` is there for two factors of two levels, with `checks`, its intervals by bootstrap.
+    `square` is there for two factors of two levels, with `checks`, the same from
+    differences within each seed.
     """
 
     factors: Mapping[str, list[str]]  # with their levels, in order
     levels: pd.DataFrame
     analysis: Analysis
     square: Square | None
-    checks: list[tuple[float, float]] | None
+    checks: list[Estimate] | None
     base: float = math.nan  # the mean at the first level of both
 
 
@@ -81,10 +82,11 @@ def find(comparison: Comparison) -> Findings:
 def board(comparison: Comparison) -> pd.DataFrame:
     """A row for each setting, by mean score: its factors, `label`, `n`, `mean`, `low`, `high`.
 
-    `rank` is one more than the number of settings that are better beyond chance (None where seeds
-    are too few to tell), `tie` whether it can't be told from the winner; `binomial_low` and `_high`
-    what so many images leave; `seconds` and `parameters` are medians; `front_seconds` and
-    `front_parameters` whether no setting costs no more and scores no less.
+    `rank` is one more than the number of settings that are better beyond chance, `tied` how many
+    others it is not told apart from (both None where seeds are too few to tell), `tie` whether the
+    highest mean is among them; `blocked` is the rank where seeds are blocks. `binomial_low` and
+    `_high` are what so many images leave; `seconds` is a median and `parameters` a mean;
+    `front_seconds` and `front_parameters` whether no setting costs no more and scores no less.
     """
     runs, images = comparison.runs, comparison.examples.get(comparison.selected_on)
     grouped = runs.groupby(comparison.labels, sort=False)
@@ -96,8 +98,9 @@ def board(comparison: Comparison) -> pd.DataFrame:
     table["mean"] = [estimate.value for estimate in estimates]
     table["low"] = [estimate.low for estimate in estimates]
     table["high"] = [estimate.high for estimate in estimates]
+    table["seconds"] = grouped["seconds"].median()
+    table["parameters"] = grouped["parameters"].mean()
     for cost in ("seconds", "parameters"):
-        table[cost] = grouped[cost].median()
         known = table[cost].notna()
         table[f"front_{cost}"] = False
         table.loc[known, f"front_{cost}"] = intervals.front(
@@ -106,15 +109,54 @@ def board(comparison: Comparison) -> pd.DataFrame:
     if images:
         bounds = [intervals.binomial(estimate.value, images) for estimate in estimates]
         table["binomial_low"], table["binomial_high"] = zip(*bounds, strict=True)
-    better = intervals.better(list(scores.values()), images)
-    told = table["n"].gt(1) | bool(images and table["n"].max() == 1)
-    table["rank"] = (1 + better.sum(axis=0)).astype(object)
-    table.loc[~told, "rank"] = None
-    candidates = table["mean"].where(told, -1) if told.any() else table["mean"]
-    table["tie"] = ~better[candidates.to_numpy().argmax()] & (told if told.any() else True)
+    table = ranked(table, list(scores.values()), images)
+    table["blocked"] = blocked_ranks(comparison).reindex(table.index)
     table.index.name = "label"
     table = table.reset_index().sort_values("mean", ascending=False, kind="stable")
     return table.reset_index(drop=True)
+
+
+def ranked(table: pd.DataFrame, scores: Sequence[Scores], images: int | None) -> pd.DataFrame:
+    """With `rank`, `tied` and `tie`."""
+    better = intervals.better(scores, images)
+    told = table["n"].gt(1) | bool(images and table["n"].max() == 1)
+    candidates = table["mean"].where(told, -1) if told.any() else table["mean"]
+    ties = ~better[candidates.to_numpy().argmax()] & (told if told.any() else True)
+    rank = pd.Series(1 + better.sum(axis=0), table.index, dtype=object)
+    alike = ~(better | better.T)[:, told.to_numpy()]
+    tied = pd.Series(alike.sum(axis=1) - 1, table.index, dtype=object)
+    return table.assign(rank=rank.where(told, None), tied=tied.where(told, None), tie=ties)
+
+
+def by_seed(comparison: Comparison) -> pd.DataFrame | None:
+    """Scores with a row for each seed, a column for each setting; None where any is missing."""
+    wide = comparison.runs.assign(label=comparison.labels).pivot(
+        index=SEED, columns="label", values="score"
+    )
+    complete = min(wide.shape) > 1 and wide.notna().all(axis=None)
+    return wide if complete else None
+
+
+def blocked_ranks(comparison: Comparison) -> pd.Series:
+    """One more than the number of settings that are better where seeds are blocks."""
+    wide = by_seed(comparison)
+    if wide is None:
+        return pd.Series(dtype=object)
+    images = comparison.examples.get(comparison.selected_on)
+    least = intervals.least_difference_blocked(wide.to_numpy(dtype=float), images)
+    means = wide.mean().to_numpy()
+    better = np.subtract.outer(means, means) > least
+    return pd.Series(1 + better.sum(axis=0), wide.columns, dtype=object)
+
+
+def least_difference(comparison: Comparison) -> float:
+    """What two settings have to differ by to be told apart: the median over all pairs."""
+    scores = [group.to_numpy() for _, group in comparison.runs.groupby(comparison.labels)["score"]]
+    if len(scores) < 2:
+        return math.nan
+    images = comparison.examples.get(comparison.selected_on)
+    least = intervals.least_differences(scores, images)
+    return float(np.median(least[np.triu_indices(len(scores), 1)]))
 
 
 def log_error(comparison: Comparison) -> pd.Series:
@@ -139,10 +181,10 @@ def scale(runs: pd.DataFrame, comparison: Comparison, column: str) -> Scale:
     if groups is None:
         return Scale(levels, table, analysis, None, None)
     wide = groups.dropna().to_numpy(dtype=float)
-    enough = len(wide) >= anova.FEWEST
-    checks = [intervals.paired(wide, weights) for weights in intervals.SQUARE] if enough else None
+    paired = [intervals.paired(wide, weights) for weights in intervals.SQUARE]
+    checks = paired if len(wide) > 1 else None
     columns = [groups[key].dropna().to_numpy(dtype=float) for key in groups]
-    base = float(columns[0].mean())
+    base = intervals.average(columns[0])
     return Scale(levels, table, analysis, intervals.square(columns), checks, base)
 
 

@@ -9,12 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri, stdtrit
 from statsmodels.stats.libqsturng import qsturng
-from statsmodels.stats.proportion import proportion_confint
 
 LEVEL = 0.95
-RESAMPLES = 2000  # of the bootstrap
 Array = NDArray[np.float64]
 Scores = Sequence[float] | Array
 
@@ -32,6 +30,18 @@ class Estimate(NamedTuple):
         return math.isfinite(self.low)
 
 
+def average(values: Scores) -> float:
+    """The mean, which is never beyond the values: a rounded sum of equal ones can be."""
+    return min(max(math.fsum(values) / len(values), min(values)), max(values))
+
+
+def variance(values: Scores) -> float:
+    """The sample variance; 0 where all values are equal, and nan for a single one."""
+    center = average(values)
+    squares = math.fsum((value - center) ** 2 for value in values)
+    return squares / (len(values) - 1) if len(values) > 1 else math.nan
+
+
 def mean(values: Scores) -> Estimate:
     """The mean with Student's t interval: m +- t(n - 1) s / sqrt(n)."""
     return contrast([values], [1.0])
@@ -45,65 +55,81 @@ def mean_share(values: Scores) -> Estimate:
     return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
 
 
-def centre(values: Array) -> float:
-    """The mean, within the values: that of equal ones is rounded to beyond them by 1e-16."""
-    return float(np.clip(values.mean(), values.min(), values.max()))
-
-
 def contrast(groups: Sequence[Scores], weights: Sequence[float]) -> Estimate:
     """The sum of weighted group means, with the interval of Welch (1947).
 
     Variances are the groups' own, degrees of freedom Satterthwaite's; no interval where a group
     has one value, or where none varies.
     """
-    arrays = [np.asarray(group, dtype=float) for group in groups]
-    value = sum(w * centre(array) for w, array in zip(weights, arrays, strict=True))
-    n = sum(map(len, arrays))
-    if min(map(len, arrays)) < 2:
-        return Estimate(float(value), math.nan, math.nan, n)
-    parts = np.array([w * w * a.var(ddof=1) / len(a) for w, a in zip(weights, arrays, strict=True)])
-    variance = parts.sum()
-    if variance == 0:  # seeds that score alike leave nothing to judge their spread by
-        return Estimate(float(value), math.nan, math.nan, n)
-    freedom = variance**2 / sum(p * p / (len(a) - 1) for p, a in zip(parts, arrays, strict=True))
-    half = stats.t.ppf((1 + LEVEL) / 2, freedom) * math.sqrt(variance)
-    return Estimate(float(value), float(value - half), float(value + half), n)
+    value = math.fsum(w * average(group) for w, group in zip(weights, groups, strict=True))
+    n = sum(map(len, groups))
+    if min(map(len, groups)) < 2:
+        return Estimate(value, math.nan, math.nan, n)
+    parts = [w * w * variance(g) / len(g) for w, g in zip(weights, groups, strict=True)]
+    total = math.fsum(parts)
+    if total == 0:  # seeds that score alike leave nothing to judge their spread by
+        return Estimate(value, math.nan, math.nan, n)
+    freedom = total**2 / sum(p * p / (len(g) - 1) for p, g in zip(parts, groups, strict=True))
+    half = student(freedom) * math.sqrt(total)
+    return Estimate(value, value - half, value + half, n)
+
+
+def student(freedom: float) -> float:
+    """What Student's t does not exceed, on either side, in 95 of 100 cases."""
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
 
 
 def binomial(share: float, n: int) -> tuple[float, float]:
     """Wilson's interval (1927) for an accuracy measured on n examples, drawn at random."""
-    low, high = proportion_confint(share * n, n, alpha=1 - LEVEL, method="wilson")
-    return float(low), float(high)
+    z = float(ndtri((1 + LEVEL) / 2))
+    center = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(center - half, 0.0), min(center + half, 1.0)
 
 
 def better(groups: Sequence[Scores], examples: int | None) -> NDArray[np.bool_]:
-    """Which group (row) has a mean above another's (column) by more than chance gives all k groups.
+    """Which group (row) has a mean above another's (column) by more than chance gives all k."""
+    means = np.array([average(group) for group in groups])
+    told: NDArray[np.bool_] = np.subtract.outer(means, means) > least_differences(groups, examples)
+    return told
+
+
+def least_differences(groups: Sequence[Scores], examples: int | None) -> Array:
+    """The difference that any two of k means have to exceed, at 5 % for all pairs together: [k, k].
 
     Games and Howell's test (1976): studentized range of k means, each pair with its own variances,
     but with the smaller group's degrees of freedom, which keeps the level for few seeds. Where no
     group has a second seed the error is the binomial one of `examples`; a group of one seed among
     others that have more is told apart from none.
     """
-    means = np.array([np.mean(group) for group in groups])
+    means = np.array([average(group) for group in groups])
     sizes = np.array([len(group) for group in groups])
     if sizes.max() < 2 and examples:
         variances, freedom = means * (1 - means) / examples, np.full(len(means), math.inf)
     else:
         # an accuracy is a count: even seeds that score alike are known to a fraction of an image
         least = 1 / (12 * examples**2) if examples else 0.0
-        variances = np.array(
-            [
-                max(float(np.var(g, ddof=1)), least) / len(g) if len(g) > 1 else math.inf
-                for g in groups
-            ]
-        )
-        freedom = np.maximum(sizes - 1.0, 1.0)
+        known = [max(variance(g), least) / len(g) if len(g) > 1 else math.inf for g in groups]
+        variances, freedom = np.array(known), np.maximum(sizes - 1.0, 1.0)
     k = max(len(groups), 2)
     critical = {df: float(qsturng(LEVEL, k, df)) for df in set(freedom)}
     pairwise = np.vectorize(critical.get)(np.minimum.outer(freedom, freedom))
-    errors = np.sqrt(np.add.outer(variances, variances) / 2)
-    result: NDArray[np.bool_] = np.subtract.outer(means, means) > pairwise * errors
+    result: Array = pairwise * np.sqrt(np.add.outer(variances, variances) / 2)
     return result
+
+
+def least_difference_blocked(scores: Array, examples: int | None) -> float:
+    """The same for a randomized complete block design, one for all pairs: scores are [seeds, k].
+
+    Tukey's test on the residuals, with (seeds - 1)(k - 1) degrees of freedom: it assumes that a
+    seed shifts all settings alike, and that their variances are equal.
+    """
+    seeds, k = scores.shape
+    freedom = (seeds - 1) * (k - 1)
+    residuals = scores - scores.mean(axis=0) - scores.mean(axis=1, keepdims=True) + scores.mean()
+    least = 1 / (12 * examples**2) if examples else 0.0
+    error = max(float((residuals**2).sum()) / freedom, least)
+    return float(qsturng(LEVEL, k, freedom)) * math.sqrt(error / seeds)
 
 
 def front(costs: Sequence[float], scores: Sequence[float]) -> list[bool]:
@@ -137,17 +163,9 @@ def used(groups: Sequence[Scores], weights: Sequence[float]) -> list[tuple]:  # 
     return [(group, weight) for group, weight in zip(groups, weights, strict=True) if weight]
 
 
-def paired(scores: Array, weights: Sequence[float]) -> tuple[float, float]:
-    """The percentile interval of a weighted sum of means, by a bootstrap that draws whole seeds.
+def paired(scores: Array, weights: Sequence[float]) -> Estimate:
+    """The mean over seeds of a weighted sum, with Student's interval: scores are [seeds, groups].
 
-    `scores` is [seeds, groups]: what belongs to one seed stays together. A check on `contrast`,
-    which takes groups as independent; with few seeds it is the narrower of the two.
+    A check on `contrast`, which takes groups as independent: here a seed's scores stay together.
     """
-    drawn = scores[draws(len(scores))].mean(axis=1) @ np.asarray(weights, dtype=float)
-    low, high = np.percentile(drawn, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(low), float(high)
-
-
-def draws(seeds: int) -> NDArray[np.int64]:
-    """Resamples of seeds with replacement, the same ones each time: int64 [RESAMPLES, seeds]."""
-    return np.random.default_rng(0).integers(seeds, size=(RESAMPLES, seeds))
+    return mean(scores @ np.asarray(weights, dtype=float))

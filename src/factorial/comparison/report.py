@@ -7,12 +7,12 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+import numpy as np
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
@@ -65,11 +65,12 @@ MISREAD = (
 
 def publish(store: Store, chosen: Selection, place: str | None = None) -> None:
     """Write the report, attach it to its sweep, and say what it says. Raises BadInput."""
-    folder = Path(place).resolve() if place else store.outputs / "report" / chosen.slug
-    with threadpool_limits(1, "blas"):  # small matrices: threads only wait for each other
+    with threadpool_limits(1, user_api="blas"):  # on small matrices its threads only wait
         findings = find(load(store, chosen))
-        write(findings, winners_predictions(store, findings), folder)
-    show(findings, folder)
+    seen = winners_predictions(store, findings)
+    folder = Path(place).resolve() if place else store.outputs / "report" / chosen.slug
+    write(findings, seen, folder)
+    show(findings, seen, folder)
     if chosen.parent is not None:
         try:
             attach(store, chosen.parent.id, folder, "report")
@@ -82,62 +83,64 @@ def winners_predictions(store: Store, findings: Findings) -> Predictions | None:
     return predictions.unpack(file) if file else None
 
 
+def chance(seen: Predictions | None) -> float | None:
+    """The accuracy of always answering the most frequent class of the test set."""
+    return None if seen is None else float(np.bincount(seen.labels).max() / len(seen.labels))
+
+
 def write(findings: Findings, seen: Predictions | None, folder: Path) -> None:
     """Replace what is in `folder` by a whole new report."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         made = Path(temporary) / "report"
         made.mkdir()
-        pictures, broken = draw(findings, seen, made)
-        told = replace(findings, notes=[*findings.notes, *broken])
-        runs = findings.comparison.runs.drop(columns=["reason", "touched"])
-        runs.map(harmless).to_csv(made / "runs.csv", index=False)
-        (made / "metrics.json").write_text(json.dumps(metrics(told), indent=1) + "\n")
+        pictures, notes = draw(findings, seen, made)
+        listed = findings.comparison.runs.drop(columns=["reason", "touched"]).map(csv_cell)
+        listed.to_csv(made / "runs.csv", index=False)
+        (made / "metrics.json").write_text(json.dumps(metrics(findings), indent=1) + "\n")
         for name in ("index.html", "report.md"):
-            (made / name).write_text(render(name, told, pictures), encoding="utf-8")
+            page = render(name, findings, seen, pictures, notes)
+            (made / name).write_text(page, encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
-
-
-def harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: text that begins like one gets a quote."""
-    is_formula = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{cell}" if is_formula and not is_number(cell) and cell != ABSENT else cell
 
 
 def draw(
     findings: Findings, seen: Predictions | None, folder: Path
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Every figure that has something to show, with its title and its SVG as a data URI.
+    """Every figure that has something to show (its name, title, SVG as a data URI), and notes.
 
-    A figure that fails is named instead, in a note: the rest of the report stands.
+    A figure that fails costs itself alone, and a note says so.
     """
-    made: list[tuple[str, str, Callable[[], Figure | None]]] = [
+    wanted: list[tuple[str, str, Callable[[], Figure | None]]] = [
         (name, title, partial(make, findings)) for name, title, make in PICTURES
     ]
     if seen is not None:
-        made += [(name, title, partial(make, findings, seen)) for name, title, make in MISREAD]
-    pictures, broken = [], []
+        wanted += [(name, title, partial(make, findings, seen)) for name, title, make in MISREAD]
+    shown, notes = [], []
     with style.style():
-        for name, title, make in made:
+        for name, title, make in wanted:
             try:
-                figure = make()
-                if figure is not None:
-                    style.save(figure, folder, name)
-            except Exception as error:
-                broken.append(f"the figure {title!r} could not be drawn: {reason(error)}")
-                continue
-            if figure is not None:
-                uri = data_uri(folder / f"{name}.svg")
-                pictures.append({"name": name, "title": title, "uri": uri})
-    return pictures, broken
+                if drawn := make():
+                    style.save(drawn, folder, name)
+                    uri = data_uri(folder / f"{name}.svg")
+                    shown.append({"name": name, "title": title, "uri": uri})
+            except Exception as error:  # whatever it is, the numbers are there all the same
+                notes.append(f"the figure {title!r} can't be drawn: {reason(error)}")
+    return shown, notes
 
 
 def data_uri(file: Path) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}"
 
 
-def render(name: str, findings: Findings, pictures: Sequence[dict[str, str]]) -> str:
+def render(
+    name: str,
+    findings: Findings,
+    seen: Predictions | None,
+    pictures: Sequence[dict[str, str]],
+    notes: Sequence[str],
+) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("factorial.comparison"),
         autoescape=name.endswith(".html"),
@@ -149,23 +152,33 @@ def render(name: str, findings: Findings, pictures: Sequence[dict[str, str]]) ->
     return environment.get_template(f"{name}.j2").render(
         title=findings.comparison.title,
         counts=rows.counts(findings),
-        sentences=wording.summary(findings),
-        notes=findings.notes,
+        sentences=wording.summary(findings, chance(seen)),
+        method=wording.method(findings),
+        notes=[*findings.notes, *notes],
         shared=findings.comparison.shared,
         pictures={picture["name"]: picture for picture in pictures},
         board=rows.board(findings),
         effects=rows.level_effects(findings),
         squares=rows.squares(findings),
         variance=rows.variance(findings),
+        rest=findings.accuracy.analysis.rest,
         failures=rows.failures(findings),
         missing=rows.missing(findings),
     )
 
 
 def markdown_cell(text: str) -> str:
-    """Text that stays within its cell, and text."""
-    escaped = re.sub(r"([\\|\[\]`*_])", r"\\\1", " ".join(text.split()))
-    return escaped.replace("<", "&lt;")
+    """Text that stays within its cell, and text: no link, no tag, no code."""
+    return re.sub(r"([\\|\[\]`])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")
+
+
+def csv_cell(value: object) -> object:
+    """Text that a spreadsheet would run as a formula, with a quote before it; numbers as they are.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula and not (is_number(str(value)) or value == ABSENT) else value
 
 
 def metrics(findings: Findings) -> dict[str, Any]:
@@ -194,10 +207,11 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def show(findings: Findings, folder: Path) -> None:
+def show(findings: Findings, seen: Predictions | None, folder: Path) -> None:
     leaders = rows.board(findings)
     console.show_rows(leaders[:PRINTED])
     if len(leaders) > PRINTED:
         console.say(f"and {len(leaders) - PRINTED} more settings")
-    console.say(*wording.summary(findings), *(f"note: {note}" for note in findings.notes))
+    sentences = wording.summary(findings, chance(seen))
+    console.say(*sentences, *(f"note: {note}" for note in findings.notes))
     console.say(f"report: {console.relative(folder / 'index.html')}")

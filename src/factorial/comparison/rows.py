@@ -16,6 +16,9 @@ def board(findings: Findings) -> Rows:
     for row in table.to_dict("records"):
         rank = "" if row["rank"] is None else str(row["rank"])
         cells = {"rank": f"{rank} =" if row["tie"] and findings.tied else rank}
+        cells["tied"] = "" if row["tied"] is None else str(row["tied"])
+        if table["blocked"].notna().any():
+            cells["blocked"] = str(row["blocked"])
         cells |= {name(key): str(row[key]) for key in comparison.settings}
         cells["n"] = str(row["n"])
         cells[f"{comparison.selected_on} accuracy"] = share(row["mean"])
@@ -75,7 +78,7 @@ def squares(findings: Findings) -> Rows:
         {
             "": words,
             "accuracy": estimate(one, sign=True),
-            "by bootstrap": bootstrap(findings.accuracy, place),
+            "within seeds": within_seeds(findings.accuracy, place),
             "error": times(other),
         }
         for place, (words, one, other) in enumerate(
@@ -84,11 +87,8 @@ def squares(findings: Findings) -> Rows:
     ]
 
 
-def bootstrap(scale: Scale, place: int) -> str:
-    if scale.checks is None:
-        return ""
-    low, high = scale.checks[place]
-    return f"{share(low, sign=True)} to {share(high, sign=True)}"
+def within_seeds(scale: Scale, place: int) -> str:
+    return "" if scale.checks is None else estimate(scale.checks[place], sign=True)
 
 
 def variance(findings: Findings) -> Rows:

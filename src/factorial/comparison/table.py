@@ -99,6 +99,8 @@ def load(store: Store, chosen: Selection) -> Comparison:
         table[SEED] = "0"
     selected_on = "validation" if table["validation"].notna().any() else "test"
     table["score"] = table[selected_on]
+    for share in ("test", "published"):
+        table[share] = table[share].where(table[share].between(0, 1))
     is_result = table["reason"].eq("") & table["score"].between(0, 1)
     if not is_result.any():
         raise BadInput(f"{chosen.title}: none of its {len(table)} runs has a result to compare")

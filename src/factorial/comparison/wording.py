@@ -4,8 +4,8 @@ import math
 
 import pandas as pd
 
-from factorial.comparison.findings import Findings
-from factorial.comparison.intervals import Estimate, Square
+from factorial.comparison.findings import Findings, least_difference
+from factorial.comparison.intervals import Estimate, Square, binomial
 from factorial.comparison.table import CLASS, Comparison
 
 ACTIVATION = "model.activation"
@@ -38,9 +38,12 @@ def times(value: Estimate) -> str:
     return f"x {ratio(value.value)} ({ratio(value.low)} to {ratio(value.high)})"
 
 
-def summary(findings: Findings) -> list[str]:
-    """The winner, then which factor made the difference: one sentence each."""
-    sentences = [winner(findings)]
+def summary(findings: Findings, chance: float | None = None) -> list[str]:
+    """The winner, then which factor made the difference: one sentence each.
+
+    `chance` is the test accuracy of always answering the most frequent class.
+    """
+    sentences = [winner(findings, chance)]
     if findings.accuracy.square is not None:
         sentences += [both_factors(findings), errors(findings)]
     if not findings.accuracy.analysis.table.empty:
@@ -50,29 +53,39 @@ def summary(findings: Findings) -> list[str]:
     return sentences
 
 
-def winner(findings: Findings) -> str:
-    best, on = findings.winner, findings.comparison.selected_on
-    n = findings.test.n
+def winner(findings: Findings, chance: float | None = None) -> str:
+    """Which setting is best; none where nothing tells any from another, or from chance."""
+    on, n = findings.comparison.selected_on, findings.test.n
     if not n:
-        return f"Best by {on} accuracy is {best['label']}; its test accuracy is not on record."
+        return f"{chosen(findings)}; its test accuracy is not on record."
     seeds = f"{n} seed{'s' if n > 1 else ''}"
-    tied = (
-        f", a tie with {findings.tied} other{'s' if findings.tied > 1 else ''}"
-        if findings.tied
-        else ""
-    )
-    test = estimate(findings.test)
     images = findings.comparison.examples.get("test")
     error = ""
     if findings.test_binomial:
         low, high = map(share, findings.test_binomial)
         error = f"; {images:,} images alone leave {low} to {high}"
-    chosen = f"Best by {on} accuracy is {best['label']}{tied}"
-    if 1 < len(findings.board) == findings.tied + 1:
-        chosen = f"No setting is told apart by {on} accuracy; {best['label']} scores highest"
+    if chance is not None and images and findings.test.value <= binomial(chance, images)[1]:
+        return (
+            f"No winner: even {findings.winner['label']}, the highest by {on} accuracy, is at "
+            f"chance, with a test accuracy of {estimate(findings.test)} over {seeds}; always the "
+            f"most frequent class gives {share(chance)}."
+        )
     if on == "test":
-        return f"{chosen}: {test} on the test set that chose it, over {seeds}{error}."
-    return f"{chosen}. Its test accuracy is {test}, over {seeds}{error}."
+        return (
+            f"{chosen(findings)}: {estimate(findings.test)} on the test set that chose it, over "
+            f"{seeds}{error}."
+        )
+    return (
+        f"{chosen(findings)}. Its test accuracy is {estimate(findings.test)}, over {seeds}{error}."
+    )
+
+
+def chosen(findings: Findings) -> str:
+    best, on, tied = findings.winner["label"], findings.comparison.selected_on, findings.tied
+    if tied and tied + 1 == len(findings.board):
+        return f"No winner: all {tied + 1} settings tie by {on} accuracy; the highest is {best}"
+    others = f", a tie with {tied} other{'s' if tied > 1 else ''}" if tied else ""
+    return f"Best by {on} accuracy is {best}{others}"
 
 
 def both_factors(findings: Findings) -> str:
@@ -135,6 +148,30 @@ def left_of_the_gradient(comparison: Comparison) -> pd.Series:
     deep = ends[ends[layers[1]].notna()]
     ratios = deep[layers[0]] / deep.ffill(axis="columns")[layers[-1]]
     return ratios.reindex(comparison.runs["id"])
+
+
+def method(findings: Findings) -> str:
+    """How ranks are made, and how large a difference these seeds can show."""
+    told = (
+        "Rank: one more than the number of settings that are better by more than chance gives all "
+        "of them (Games and Howell, 5 % for all pairs together; each pair has its own variances, "
+        "and the degrees of freedom of its smaller group, n - 1). Tied: how many others a setting "
+        "is not told apart from; = : the highest mean is among them, or it is the highest. Ranks "
+        "need not follow the means, where one setting varies more than another."
+    )
+    least = least_difference(findings.comparison)
+    if math.isfinite(least):
+        told += (
+            f" With these runs two settings are told apart from a difference of {share(least)} on "
+            f"(the median over pairs); a true difference of that size is found half the time."
+        )
+    if findings.board["blocked"].notna().any():
+        told += (
+            " Blocked: the rank where seeds are blocks (Tukey's test on the residuals of a "
+            "randomized complete block design). It sees more, and assumes that all settings vary "
+            "alike and that a seed shifts all of them alike."
+        )
+    return told
 
 
 def conditions(findings: Findings) -> str:

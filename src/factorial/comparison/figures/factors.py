@@ -36,7 +36,7 @@ def shares(findings: Findings) -> Figure | None:
     axes.grid(axis="x")
     axes.set_xlabel(f"share of the variance in {findings.comparison.selected_on} accuracy")
     seeds = findings.comparison.runs["seed"].nunique()
-    bars = f"line: 95 % bootstrap interval over {seeds} seeds"
+    bars = f"line: 95 % jackknife interval over {seeds} seeds"
     some = table["low"].notna().any()
     axes.set_title(bars if some else f"n = {len(findings.comparison.runs)} runs", loc="left")
     return drawn

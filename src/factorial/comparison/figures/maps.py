@@ -16,6 +16,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from factorial.comparison.figures import style
 from factorial.comparison.findings import Findings
+from factorial.comparison.intervals import average
 from factorial.comparison.table import Comparison, label
 from factorial.comparison.wording import name
 
@@ -139,8 +140,8 @@ def thematic(findings: Findings) -> Figure | None:
         frame(axes, plan, levels)
         for cell in cells(comparison, plan, levels):
             if len(cell.runs):
-                mean = cell.runs["score"].mean()
-                fill(axes, cell, colors.to_rgba(mean))
+                mean = average(cell.runs["score"])
+                fill(axes, cell, colors.to_rgba(np.asarray(mean)))
                 dark = shade(mean) < 0.55
                 few = f"\nn={len(cell.runs)}" if cell.failed else ""
                 write(axes, cell, f"{mean:.4f}{few}", "white" if dark else "black")
@@ -158,7 +159,7 @@ def scale(findings: Findings) -> Normalize:
     """Equal steps of colour are equal ratios of error, or 0.97 could not be told from 0.98."""
     means = findings.board["mean"].clip(upper=1 - 1e-5)
     low, high = means.min(), means.max()
-    if low == high:
+    if np.isclose(low, high, rtol=0, atol=1e-9):  # means of the same scores differ by rounding
         return Normalize(low - 1e-6, high + 1e-6)
 
     return FuncNorm((log_error, accuracy), low, high)

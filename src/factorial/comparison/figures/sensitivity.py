@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from factorial.comparison.figures import style
 from factorial.comparison.findings import Findings
+from factorial.comparison.intervals import average
 from factorial.comparison.table import label
 
 RATE = "optimizer.lr"
@@ -51,12 +52,10 @@ def sensitivity(findings: Findings) -> Figure | None:
 def lines(axes: Axes, runs: pd.DataFrame, optimizers: list[str]) -> None:
     for number, optimizer in enumerate(optimizers):
         of_one = runs[runs["optimizer"] == optimizer] if "optimizer" in runs else runs
-        by_rate = of_one.groupby("rate")["score"].agg(["mean", "min", "max"])
-        # the mean of equal scores is rounded to beyond them
-        by_rate["mean"] = by_rate["mean"].clip(by_rate["min"], by_rate["max"])
-        bars = [by_rate["mean"] - by_rate["min"], by_rate["max"] - by_rate["mean"]]
+        by_rate = of_one.groupby("rate")["score"].agg([average, "min", "max"])
+        bars = [by_rate["average"] - by_rate["min"], by_rate["max"] - by_rate["average"]]
         if len(by_rate):
-            axes.errorbar(by_rate.index, by_rate["mean"], bars, label=optimizer,
+            axes.errorbar(by_rate.index, by_rate["average"], bars, label=optimizer,
                           markersize=4.5, **style.look(number))  # fmt: skip
     axes.set_xscale("log")
     style.log_ticks(axes.xaxis)
