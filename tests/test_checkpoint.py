@@ -68,6 +68,7 @@ def test_any_plain_tree_survives_json(tree: object) -> None:
     assert same(unpack(json.loads(json.dumps(pack(tree, tensors))), tensors), tree)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["momentum", "adam", "radam", "adadelta"])
 def test_a_training_state_goes_on_from_disk_to_the_same_bits(trunk: Trunk, optimizer: str) -> None:
     config = configured("schedule=one_cycle", f"optimizer={optimizer}", "epochs.count=2")

@@ -34,7 +34,7 @@ class FactorialSweeper(Sweeper):
         assert self.config is not None and self.hydra_context is not None
         base, loader = self.config, self.hydra_context.config_loader
         grid = combinations(arguments, self.params, self.systems, loader)
-        console.say(f"a grid of {len(grid)} combinations")
+        console.say(f"a grid of {len(grid)} combinations: {' '.join(arguments)}")
 
         # here: seconds of imports, and what is wrong with a grid and what is to come are said first
         from factorial.runs.sweep import run_sweep
