@@ -42,7 +42,7 @@ def test_a_finished_recipe_is_answered_from_the_record(tmp_path: Path) -> None:
 
 def test_a_spelling_or_a_folder_is_no_new_recipe_but_a_seed_is(tmp_path: Path) -> None:
     train(tmp_path, *RUN, "epochs=1")
-    train(tmp_path, *reversed(RUN), "epochs=smoke", "optimizer.lr=1e-3", "device.threads=1")
+    train(tmp_path, *reversed(RUN), "epochs=smoke", "optimizer.lr=1e-3")
     assert len(recorded(tmp_path)) == 1
     train(tmp_path, *RUN, "epochs=1", "seed=1")
     assert len(recorded(tmp_path)) == 2
