@@ -7,11 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import children, client, curves_are_whole, recorded, start, train, weights
-
-from factorial.commands.clean import clean
-from factorial.record.store import open_store
-from factorial.settings.schema import Tracking
+from conftest import client, curves_are_whole, recorded, start, train, weights
 
 pytestmark = pytest.mark.slow
 
@@ -157,29 +153,3 @@ def test_a_full_disk_at_the_record_is_a_clear_error_and_mended_by_room(tmp_path:
     assert len(finished) == 2
     with contextlib.closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
         assert database.execute("pragma integrity_check").fetchone() == ("ok",)
-
-
-def test_cleaning_removes_only_what_no_recorded_run_needs(tmp_path: Path) -> None:
-    train(tmp_path, "-m", "data=digits", "model=linear", "epochs=2,4", "seed=0,1")
-    gone = children(tmp_path)[0]
-    for run in children(tmp_path):
-        if run.data.tags["trunk"] == gone.data.tags["trunk"]:
-            client(tmp_path).delete_run(run.info.run_id)
-    store = open_store(Tracking("local", None, "Default", None, None), str(tmp_path))
-    before = set(tmp_path.rglob("*"))
-    clean(store, delete=False)
-    assert before <= set(tmp_path.rglob("*"))
-    clean(store, delete=True)
-    (trunk,) = (tmp_path / "checkpoints").iterdir()
-    assert trunk.name != gone.data.tags["trunk"]
-    assert [file.name for file in trunk.rglob("*.safetensors")] == ["final-4.safetensors"]
-    kept = {path.name for path in (tmp_path / "runs").iterdir()}
-    assert kept == {run.info.run_id for run in recorded(tmp_path)}
-    done = train(
-        tmp_path,
-        "data=digits",
-        "model=linear",
-        "epochs=6",
-        f"seed={1 - int(gone.data.params['seed'])}",
-    )
-    assert "epoch 5/6" in done.stdout
