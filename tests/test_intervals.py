@@ -194,51 +194,6 @@ def test_sums_of_squares_f_and_p_are_those_of_statsmodels() -> None:
     assert rest["sum"].sum() == pytest.approx(fitted.ssr)
 
 
-def shares_cover(
-    effects: tuple[float, float, float], sds: list[float], seeds: int, dropped: int = 0
-) -> np.ndarray:
-    """How often the intervals of a 2 x 2's three shares hold the planted ones."""
-    rng = np.random.default_rng(30)
-    cells = list(itertools.product(("linear", "mlp"), ("sgd", "adam")))
-    means = [effects[0] * (m == "mlp") + effects[1] * (o == "adam")
-             + effects[2] * (m == "mlp" and o == "adam") for m, o in cells]  # fmt: skip
-    a, b, both = effects
-    variances = np.array([(a + both / 2) ** 2 / 4, (b + both / 2) ** 2 / 4, both**2 / 16])
-    truth = variances / (variances.sum() + np.mean(np.square(sds)))
-    hits = np.zeros(3)
-    for _ in range(300):
-        rows = [(m, o, str(seed), mean + rng.normal(0, sd)) for (m, o), mean, sd
-                in zip(cells, means, sds, strict=True) for seed in range(seeds)]  # fmt: skip
-        runs = pd.DataFrame(rows, columns=["model", "optimizer", "seed", "score"]).iloc[dropped:]
-        table = anova.analyse(runs, ["model", "optimizer"], "score").table[:3]
-        assert ((table["low"] <= table["share"]) & (table["share"] <= table["high"])).all()
-        hits += (table["low"].to_numpy() <= truth) & (truth <= table["high"].to_numpy())
-    return hits / 300
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [3, 5, 10])
-def test_intervals_of_shares_hold_what_was_planted_in_nine_of_ten_sweeps(seeds: int) -> None:
-    """95 % but for weak effects, which get 89; 300 sweeps leave +-4 % around the worst.
-
-    Equal and unequal spreads (10:1), effects strong, weak and none.
-    """
-    for effects, sds in (
-        ((0.04, 0.02, 0.01), [0.003] * 4),
-        ((0.006, 0.003, -0.001), [0.003] * 4),
-        ((0.04, 0.02, 0.01), [0.001, 0.001, 0.003, 0.01]),
-        ((0.0, 0.0, 0.0), [0.003] * 4),
-    ):
-        coverage = shares_cover(effects, sds, seeds)
-        assert (coverage >= 0.84).all() and coverage.mean() >= 0.9, (effects, sds, coverage)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [4, 6])
-def test_a_share_lies_within_its_interval_with_unequal_numbers_of_seeds(seeds: int) -> None:
-    assert (shares_cover((0.04, 0.02, 0.01), [0.003] * 4, seeds, dropped=1) >= 0.84).all()
-
-
 @pytest.mark.parametrize("seeds", [2, 3, 5, 10])
 def test_differences_within_seeds_hold_what_was_planted_in_95_of_100_sweeps(seeds: int) -> None:
     rng = np.random.default_rng(31)
