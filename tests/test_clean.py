@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from conftest import client
+from conftest import client, train
 from filelock import FileLock
 from recorded import opened
 
-from factorial.commands.clean import clean
+from factorial.commands.clean import clean, main
 from factorial.record import writing
 from factorial.record.store import Store
 
@@ -53,6 +53,29 @@ def test_of_a_trunk_whose_runs_have_ended_the_furthest_state_stays(
     assert all(file.exists() for file in files.values())
     clean(store, delete=True)
     assert [name for name, file in files.items() if file.exists()] == ["final-10"]
+
+
+@pytest.mark.parametrize("word", ["--delete", "delete=true", "delete=false"])
+def test_it_takes_the_words_of_every_command(store: Store, tmp_path: Path, word: str) -> None:
+    old, new = (state(tmp_path, FINISHED, f"final-{epoch}.safetensors") for epoch in (1, 2))
+    main([f"outputs={tmp_path}", word])
+    assert old.exists() == (word == "delete=false")
+    assert new.exists()
+
+
+@pytest.mark.slow
+def test_a_registered_model_outlives_it(tmp_path: Path) -> None:
+    words = ["-m", "data=digits", "model=linear", "epochs=1,2", "seed=0,1"]
+    assert train(tmp_path, *words).returncode == 0
+    assert train(tmp_path, "name=digits", command="register").returncode == 0
+    (version,) = client(tmp_path).search_model_versions("name = 'digits'")
+    kept = left(tmp_path / "runs")
+    assert any("models/" in file for file in kept)
+    assert train(tmp_path, "--delete", command="clean").returncode == 0
+    assert left(tmp_path / "runs") == kept
+    states = sorted(file.name for file in (tmp_path / "checkpoints").rglob("*.safetensors"))
+    assert states == ["final-2.safetensors"] * 2
+    assert client(tmp_path).get_model_version("digits", version.version).status == "READY"
 
 
 def test_what_is_damaged_or_half_written_goes(store: Store, tmp_path: Path) -> None:

@@ -151,3 +151,10 @@ def test_parsing_changes_nothing_of_what_was_composed() -> None:
     before = OmegaConf.to_yaml(combination.composed)
     combination.parse()
     assert OmegaConf.to_yaml(combination.composed) == before
+
+
+def test_an_option_that_was_typed_stays_on_record_beside_the_class_in_its_place() -> None:
+    words = ["optimizer=sgd", "optimizer._target_=torch.optim.Adamax"]
+    params = asked(*words).params()
+    assert (params["optimizer"], params["optimizer._target_"]) == ("sgd", "torch.optim.Adamax")
+    assert asked(words[1]).params()["optimizer"] == "Adamax"

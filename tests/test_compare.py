@@ -12,7 +12,7 @@ from recorded import look, opened, planted, product, single, sweep
 
 from factorial.comparison import findings, table
 from factorial.comparison.table import Comparison
-from factorial.record import selection
+from factorial.record import selection, writing
 from factorial.record.selection import Asked
 from factorial.settings.messages import BadInput
 
@@ -260,3 +260,22 @@ def test_bad_words_are_one_line(word: str, message: str) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
+
+
+def test_one_recipe_on_other_threads_is_a_row_of_its_own(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    for run in planted(product(threads=[1, 2], seed=[0, 1])):
+        single(store, run, {"recipe": f"of seed {run['seed']}"})
+    comparison = load(tmp_path, experiment="planted")
+    assert len(comparison.runs) + comparison.superseded == 4
+
+
+def test_a_run_without_a_validation_split_is_listed_as_what_it_is(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    sweep(store, planted(product(model=["linear", "mlp"], seed=[0, 1])))
+    other = writing.new(store, "unsplit", {"recipe": "other"})
+    other.describe({"model": "mlp", "seed": "7"})
+    other.conclude({"test/accuracy": 0.9})
+    other.end()
+    (reason,) = load(tmp_path, experiment="planted").failures["reason"]
+    assert reason.startswith("no validation split, while other runs have one")

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 from conftest import asked, client, recorded
 from mlflow import MlflowClient
-from recorded import empty
+from recorded import empty, opened
 
 from factorial import console
+from factorial.record import reading, writing
 from factorial.record.store import connect
-from factorial.results import Outcome
+from factorial.results import Diverged, Outcome
 from factorial.runs.run import run_trial
 from factorial.runs.trial import prepare
 from factorial.settings.combination import Combination
@@ -160,3 +161,14 @@ def test_a_run_that_is_stopped_at_any_write_is_ended_by_the_same_command(
 def points(folder: Path, run: str, name: str) -> list[tuple[int, float]]:
     history = client(folder).get_metric_history(run, name)
     return sorted((point.step, point.value) for point in history)
+
+
+def test_a_models_own_arithmetic_error_is_no_divergence(tmp_path: Path) -> None:
+    """Divergence is a result, and never tried again; a bug of the user's is."""
+    store = opened(tmp_path)
+    for error in (ZeroDivisionError("one over none"), Diverged("the loss is nan")):
+        with pytest.raises(type(error)), writing.recording(writing.new(store, "run", {})):
+            raise error
+    by_name = {run.tags["failure"]: run for run in reading.search(store, "")}
+    assert not by_name["ZeroDivisionError: one over none"].is_result
+    assert by_name["the loss is nan"].is_result

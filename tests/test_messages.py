@@ -8,6 +8,7 @@ from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factorial.results import Diverged
 from factorial.settings.messages import (
     BadInput,
     is_stop,
@@ -69,7 +70,7 @@ def test_a_slip_of_the_pen_is_shown_beside_what_was_meant() -> None:
     ("error", "line"),
     [
         (BadInput("a=1: allowed is\n 2"), "a=1: allowed is 2"),
-        (ArithmeticError("the loss is nan"), "the loss is nan"),
+        (Diverged("the loss is nan"), "the loss is nan"),
         (FileNotFoundError(2, "No such file", "/a\nb"), "No such file: /a b"),
         (OSError("no space"), "no space"),
         (ValueError("ours"), None),
@@ -94,11 +95,11 @@ def test_a_bug_of_ours_is_reported_with_its_trace(capsys: pytest.CaptureFixture[
     ("error", "why"),
     [
         (BadInput("a\nb"), "a b"),
-        (ArithmeticError("nan"), "nan"),
+        (Diverged("nan"), "nan"),
         (OSError(28, "full"), "[Errno 28] full"),
         (ValueError("odd"), "ValueError: odd"),
         (ValueError(), "ValueError"),
-        (ArithmeticError(), "ArithmeticError"),
+        (Diverged(), "Diverged"),
         (KeyError("k"), "KeyError: 'k'"),
     ],
 )

@@ -21,7 +21,7 @@ from conftest import ROOT, client, recorded, train
 from PIL import Image, ImageOps
 
 from factorial.record import predictions
-from factorial.reuse import images
+from factorial.reuse import images, weights
 from factorial.settings.messages import BadInput
 from factorial.training import data
 
@@ -166,6 +166,23 @@ def test_damaged_weights_are_one_line(made: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pixel", [math.nan, math.inf, -1.0, 16.1])
+def test_a_served_model_refuses_what_is_no_pixel(pixel: float) -> None:
+    """In the exported graph, which MLflow serves, as well."""
+    served = weights.Served(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 3)), 16)
+    batch = torch.full((2, 2, 2), 16.0)
+    free = ({0: torch.export.Dim.AUTO},)
+    exported = torch.export.export(served.eval(), (batch,), dynamic_shapes=free).module()
+    wrong = torch.zeros(5, 2, 2)
+    wrong[3, 1, 0] = pixel
+    for model in (served, exported):
+        assert model(torch.zeros(5, 2, 2)).shape == (5, 3)
+        assert model(batch).sum(1).tolist() == pytest.approx([1, 1])
+        with pytest.raises(RuntimeError, match="pixels: allowed are 0 to 16"):
+            model(wrong)
+
+
+@pytest.mark.slow
 def test_the_winner_is_registered_and_served_by_mlflow(made: Path) -> None:
     done = train(made, "name=digits", command="register")
     assert done.returncode == 0, done.stderr
@@ -189,8 +206,9 @@ def test_the_winner_is_registered_and_served_by_mlflow(made: Path) -> None:
         pixels = TEST.images[:5].float().tolist()
         address = f"http://127.0.0.1:{port}/invocations"
         answer = ask(address, {"inputs": pixels})
-        with pytest.raises(HTTPError, match="400"):
-            ask(address, {"inputs": [[[math.nan] * 8] * 8]})
+        for pixel in (math.nan, -1.0):
+            with pytest.raises(HTTPError, match="400"):
+                ask(address, {"inputs": [[[pixel] * 8] * 8]})
     finally:
         os.killpg(server.pid, 15)
         server.wait()

@@ -155,9 +155,9 @@ def test_a_failed_run_says_why(tmp_path: Path) -> None:
         raise ZeroDivisionError("one over none")
     (entry,) = recorded(tmp_path)
     assert entry.info.status == "FAILED"
-    assert entry.data.tags["failure"] == "one over none"
+    assert entry.data.tags["failure"] == "ZeroDivisionError: one over none"
     assert "ZeroDivisionError" not in (run.folder / "metrics.json").read_text()
-    assert "stopped: one over none" in (run.folder / "train.log").read_text()
+    assert "stopped: ZeroDivisionError: one over none" in (run.folder / "train.log").read_text()
 
 
 def test_an_interrupted_run_is_killed_not_finished(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_a_figure_that_fails_is_named_and_the_rest_stands(
     monkeypatch.setattr(report, "PICTURES", (leaderboard, report.Picture("cost", "Cost", fails)))
     report.write(found, None, tmp_path / "report")
     text = (tmp_path / "report" / "index.html").read_text()
-    assert "the figure &#39;Cost&#39; can&#39;t be drawn: by nothing" in text
+    assert "the figure &#39;Cost&#39; can&#39;t be drawn: ZeroDivisionError: by nothing" in text
     assert (tmp_path / "report" / "leaderboard.svg").is_file()
     assert not (tmp_path / "report" / "cost.svg").exists()
 

@@ -225,6 +225,16 @@ def test_a_recorded_file_has_at_most_four_million_bytes(tmp_path: Path) -> None:
         untrusted.read_json(file, "metrics.json")
 
 
+@pytest.mark.parametrize("depth", [60, 600, 900])
+@pytest.mark.parametrize("level", [('{"a": ', "}"), ('{"a": [', "]}")])
+def test_json_that_is_deep_is_refused(tmp_path: Path, depth: int, level: tuple[str, str]) -> None:
+    """What walks through it would fall over the interpreter's limit."""
+    file = tmp_path / "recipe.json"
+    file.write_text(level[0] * depth + "1" + level[1] * depth)
+    with pytest.raises(BadInput, match=r"recipe\.json: "):
+        untrusted.read_json(file, "recipe.json")
+
+
 @pytest.mark.parametrize("text", ["[" * 200_000, "[1]", "{", '{"a": NaN'])
 def test_json_that_is_no_object_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "recipe.json"

@@ -17,10 +17,11 @@ from safetensors.torch import load_file, save_file
 
 from factorial.record import provenance
 from factorial.record.store import connect, look_into
-from factorial.reuse import evidence, replay, verdict
+from factorial.reuse import evidence, replay, verdict, weights
 from factorial.reuse.verdict import CLOSE, DIFFERENT, IDENTICAL, Difference, Row
 from factorial.runs.trial import prepare
 from factorial.settings import recipe
+from factorial.settings.messages import BadInput
 from factorial.settings.schema import Tracking
 from factorial.training import environment
 
@@ -77,6 +78,9 @@ def test_metrics_do_not_move_without_the_weights_nor_weights_without_metrics() -
         (0.001, 0.0109, CLOSE),  # absolute below
         (0.001, 0.0112, DIFFERENT),
         (0.5, math.nan, DIFFERENT),
+        (math.inf, 0.5, DIFFERENT),  # whatever is infinitely far away is not close
+        (0.5, -math.inf, DIFFERENT),
+        pytest.param(10**400, 0.5, DIFFERENT, id="an integer of JSON that no float holds"),
         (0.5, "0.5", DIFFERENT),
         (0.5, True, DIFFERENT),
     ],
@@ -189,12 +193,12 @@ def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     torch.set_num_threads(threads)
 
 
-def blamed(folder: Path) -> set[tuple[str, str]]:
+def blamed(folder: Path, allow: str = "own_model") -> set[tuple[str, str]]:
     """The kinds and names of what differs, as a replay in `folder` would say."""
     store = look_into(Tracking("local", None, "", None, None), str(folder))
     run = evidence.choose(store, "last")
     files = evidence.read(store, run)
-    settings = {"threads": None, "allow": "own_model", "tolerance": 0.01}
+    settings = {"threads": None, "allow": allow, "tolerance": 0.01}
     changes = replay.changes(files, settings, store)
     trial = prepare(evidence.combination(run, files.config, changes), replay.refuse)
     environment.enter(trial.config.device)
@@ -338,6 +342,48 @@ def test_a_variable_of_the_environment_is_blamed(
 ) -> None:
     monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
     assert blamed(copy) == {("environment", "env.ONEDNN_MAX_CPU_ISA")}
+
+
+@pytest.mark.slow
+def test_a_default_of_an_own_class_that_is_another_now_is_code_and_no_other_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recipe left the argument out, since it said what the class said by itself then."""
+    source = """
+import torch
+class Wide(torch.nn.Sequential):
+    def __init__(self, shape, classes, width=8):
+        layers = torch.nn.Linear(64, width), torch.nn.Linear(width, classes)
+        super().__init__(torch.nn.Flatten(), *layers)
+"""
+    (tmp_path / "wide.py").write_text(source)
+    words = ["data=digits", "model=linear", "model._target_=wide.Wide", "+model.width=8"]
+    done = train(tmp_path, *words, "epochs=1", env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "wide.py").write_text(source.replace("width=8", "width=16"))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert blamed(tmp_path, allow="wide") == {("code", "wide")}
+
+
+@pytest.mark.slow
+def test_a_copy_is_held_against_the_weights_of_its_source(tmp_path: Path) -> None:
+    words = ["data=digits", "model=linear", "epochs=1"]
+    assert train(tmp_path, *words).returncode == 0
+    assert train(tmp_path, "-m", *words, "seed=0,1").returncode == 0
+    (copied,) = [run for run in recorded(tmp_path) if "cached" in run.data.tags]
+    source, run = copied.data.tags["cached"], copied.info.run_id
+    store = look_into(Tracking("local", None, "", None, None), str(tmp_path))
+    rows = evidence.read(store, evidence.choose(store, run))
+    last = [value for _, name, value in rows.results["metrics.json"] if name == "weights"][-1]
+    assert rows.weights == last
+    assert "predictions.safetensors" in rows.results
+    file = tmp_path / "runs" / source / "artifacts" / "weights.safetensors"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(BadInput, match=rf"run={source}: weights\.safetensors is damaged"):
+        evidence.read(store, evidence.choose(store, run))
+    file.unlink()
+    with pytest.raises(BadInput, match=f"run={source}, of which run {run} is a copy: weights"):
+        weights.restore(store, evidence.choose(store, run), {"allow": None})
 
 
 @pytest.mark.slow

@@ -13,6 +13,10 @@ class Position(NamedTuple):
     batch: int
 
 
+class Diverged(ArithmeticError):
+    """The training loss is not finite any more."""
+
+
 class Evaluation(NamedTuple):
     """Mean cross-entropy per example, in nats, and the share that is classified correctly."""
 

@@ -19,6 +19,7 @@ from factorial.settings.names import GROUPS
 
 ABSENT = "-"  # the level of a setting that a run does not have
 SEED = "seed"
+UNSPLIT = "no validation split, while other runs have one: they can't be ranked together"
 CLASS = "._target_"  # how the key of a class that was typed ends
 # whatever their values, they are no factors: they change no more than low bits
 NO_FACTORS = ("threads",)
@@ -108,6 +109,9 @@ def load(store: Store, chosen: Selection) -> Comparison:
     failures = table[~is_result].copy()
     unexplained = failures["reason"].eq("")
     failures.loc[unexplained, "reason"] = f"no {selected_on}/accuracy from 0 to 1 is on record"
+    if selected_on == "validation":
+        unsplit = unexplained & failures["validation"].isna() & failures["test"].between(0, 1)
+        failures.loc[unsplit, "reason"] = UNSPLIT
     runs, superseded = newest(table[is_result], [*settings, SEED])
     size = int(chosen.parent.tags.get("combinations", len(table))) if chosen.parent else len(table)
     levels = {key: ordered(table[key], chosen.factors.get(key, ())) for key in settings}
@@ -135,7 +139,7 @@ def row(run: RecordedRun) -> dict[str, object]:
         reason = run.tags.get("failure", f"its status is {run.status}")
     return {
         "id": run.id,
-        "source": run.tags.get("cached", run.id),
+        "source": cached if (cached := run.tags.get("cached", "")).isalnum() else run.id,
         "touched": run.touched,
         "validation": metrics["validation/accuracy"],
         "test": metrics["test/accuracy"],

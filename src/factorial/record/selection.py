@@ -98,13 +98,14 @@ def of_filter(store: Store, words: str) -> Selection:
 def once(runs: Iterable[RecordedRun]) -> list[RecordedRun]:
     """One run of each recipe, in order: a result before none, the run that trained before a copy.
 
-    Neither the sweeps' own runs nor replays are among them.
+    Where one recipe is on record in several ways, on other threads or with a default that is
+    stated, one of each. Neither the sweeps' own runs nor replays are among them.
     """
-    best: dict[str, RecordedRun] = {}
+    best: dict[tuple[str, frozenset[tuple[str, str]]], RecordedRun] = {}
     for run in runs:
         if "command" in run.tags or "replays" in run.tags:
             continue
-        recipe = run.tags.get("recipe", run.id)
+        recipe = run.tags.get("recipe", run.id), frozenset(run.params.items())
         if recipe not in best or worth(run) > worth(best[recipe]):
             best[recipe] = run
     return list(best.values())

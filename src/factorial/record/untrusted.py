@@ -9,7 +9,7 @@ from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from factorial.settings.messages import BadInput
 
-DEEPEST = 50  # levels of a config
+DEEPEST = 50  # levels of a config, or of any JSON
 LARGEST = 4_000_000  # bytes: a thousand epochs of metrics are a tenth of it
 LARGEST_YAML = 64_000  # bytes: a config has two thousand; what takes the parser longest, a second
 # What PyYAML raises; some comes from tags whose value is not of their kind, as in `!!int ""`
@@ -36,7 +36,21 @@ def read_json(file: Path, what: str) -> dict[str, Any]:
         raise BadInput(f"{what}: not JSON ({error})") from error
     if not isinstance(document, dict):
         raise BadInput(f"{what}: allowed is a JSON object")
+    refuse_depth(document, what)
     return document
+
+
+def refuse_depth(document: Any, what: str) -> None:
+    """Before anything walks through it by calling itself."""
+    level, depth = [document], 0
+    while level := [inner for node in level for inner in inside(node)]:
+        depth += 1
+        if depth > DEEPEST:
+            raise BadInput(f"{what}: allowed is JSON of at most {DEEPEST} levels")
+
+
+def inside(node: Any) -> list[Any]:
+    return list(node.values()) if isinstance(node, dict) else node if isinstance(node, list) else []
 
 
 def read_yaml(file: Path, what: str) -> dict[str, Any]:

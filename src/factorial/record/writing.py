@@ -14,7 +14,7 @@ from factorial.record.files import write_atomically
 from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner
 from factorial.record.refusals import writing
 from factorial.record.store import Store
-from factorial.results import Epoch
+from factorial.results import Diverged, Epoch
 from factorial.settings.messages import BadInput, is_stop, reason
 
 log = logging.getLogger(__name__)
@@ -181,11 +181,11 @@ def recording(run: Run) -> Iterator[Run]:
             yield run
             run.end()
         except BaseException as error:
-            log.info("stopped: %s", reason(error), exc_info=not isinstance(error, ArithmeticError))
+            log.info("stopped: %s", reason(error), exc_info=not isinstance(error, Diverged))
             run.status = "KILLED" if is_stop(error) else "FAILED"
             # where even this can't be written, the run stays RUNNING and its owner dead
             with contextlib.suppress(OSError):
-                kind = {"diverged": "true"} if isinstance(error, ArithmeticError) else {}
+                kind = {"diverged": "true"} if isinstance(error, Diverged) else {}
                 run.tag(failure=reason(error), **kind)
                 run.end()
             raise

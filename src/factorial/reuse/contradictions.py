@@ -8,17 +8,24 @@ from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, points
 from factorial.reuse.evidence import RunFiles, moved
 from factorial.reuse.verdict import NOTHING, Difference, Row, same
+from factorial.runs.trial import Trial
 from factorial.settings import recipe
 from factorial.settings.combination import Combination
 from factorial.settings.messages import OPEN
-from factorial.settings.schema import Config, Data
+from factorial.settings.schema import Data
 from factorial.training import sizes
 
 
-def comparable(document: Mapping[str, Any], here: Config) -> dict[str, Any]:
+def comparable(document: Mapping[str, Any], trial: Trial) -> dict[str, Any]:
     """A recipe with what it leaves out because it follows: the defaults of the classes that run
     here, which were vetted, and whether an incomplete batch is dropped where there is none.
+
+    Under other code or versions the defaults may have been others: what is left out was then as
+    the config says.
     """
+    here = trial.config
+    classes = ("code", "versions")
+    alike = all(document.get(name) == trial.recipe.document[name] for name in classes)
     whole: dict[str, Any] = moved(dict(document))
     settings = whole.get("config")
     if not isinstance(settings, dict):
@@ -26,7 +33,8 @@ def comparable(document: Mapping[str, Any], here: Config) -> dict[str, Any]:
     for part in OPEN:
         target, given = getattr(here, part)["_target_"], settings.get(part)
         if isinstance(given, dict) and given.get("_target_") == target:
-            settings[part] = recipe.one_spelling({**recipe.defaults(target), **given})
+            said = {} if alike else getattr(here, part)
+            settings[part] = recipe.one_spelling({**recipe.defaults(target), **said, **given})
     if isinstance(settings.get("data"), dict) and divides_evenly(here.data):
         settings["data"]["drop_last"] = False
     return whole

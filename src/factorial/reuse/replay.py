@@ -9,7 +9,7 @@ from factorial import console
 from factorial.record import predictions, provenance, writing
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store
-from factorial.results import Epoch
+from factorial.results import Diverged, Epoch
 from factorial.reuse import contradictions, evidence, verdict
 from factorial.reuse.evidence import TIMES, RunFiles
 from factorial.reuse.verdict import DIFFERENT, IDENTICAL, Difference, Row, Verdict
@@ -30,7 +30,7 @@ def replay(store: Store, recorded: RecordedRun, settings: dict[str, Any]) -> Ver
     with writing.recording(opened(store, recorded)) as run:
         try:
             rows, closing, seen = execute(trial, last=epochs(files))
-        except trainer.Diverged as error:
+        except Diverged as error:
             rows, closing, seen = [], {}, ""
             console.say(f"{error}, where the record has none")
         run.log_rows(rows)
@@ -47,7 +47,7 @@ def replay(store: Store, recorded: RecordedRun, settings: dict[str, Any]) -> Ver
 def differences(store: Store, files: RunFiles, trial: Trial) -> list[Difference]:
     """All that is not as it was recorded, or contradicts itself there."""
     recipes = (files.recipe, trial.recipe.document)
-    before, now = (contradictions.comparable(one, trial.config) for one in recipes)
+    before, now = (contradictions.comparable(one, trial) for one in recipes)
     return [
         *contradictions.contradictions(store, files, trial.combination),
         *verdict.of_recipes(before, now),

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -106,10 +107,14 @@ def is_close(parting: Parting, tolerance: float) -> bool:
     if parting.metric in DIGESTS:
         values = parting.recorded, parting.replayed
         return all(re.fullmatch(r"[0-9a-f]{64}", str(value)) for value in values)
-    if not (is_number(parting.recorded) and is_number(parting.replayed)):
+    if not (is_finite(parting.recorded) and is_finite(parting.replayed)):
         return False
-    size = max(1.0, abs(parting.recorded), abs(parting.replayed))
-    return bool(abs(parting.recorded - parting.replayed) <= tolerance * size)
+    return math.isclose(parting.recorded, parting.replayed, rel_tol=tolerance, abs_tol=tolerance)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that a float can hold."""
+    return is_number(value) and abs(value) <= sys.float_info.max
 
 
 def of_recipes(recorded: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[Difference]:

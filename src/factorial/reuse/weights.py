@@ -32,7 +32,7 @@ def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[n
     model: nn.Module = instantiate(
         "model", config.model, config.allow, config.data.shape, config.data.classes
     )
-    source = run.tags.get("cached", run.id)
+    source = evidence.trained_by(run)
     file = artifact(store, source, FILE)
     if file is None:
         copied = f", of which run {run.id} is a copy" if source != run.id else ""
@@ -51,8 +51,8 @@ def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[n
 class Served(nn.Module):
     """Pixels as stored, float32 [n, *shape], 0 to `white` -> probabilities [n, classes].
 
-    A pixel that is no finite number is refused with a RuntimeError, which MLflow's server answers
-    with 400.
+    Any other pixel, one that is no number too, is refused with a RuntimeError, which MLflow's
+    server answers with 400.
     """
 
     def __init__(self, model: nn.Module, white: int) -> None:
@@ -61,6 +61,7 @@ class Served(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         # in the exported graph too, where a condition of Python would be gone
-        torch._assert_async(pixels.isfinite().all(), "pixels: allowed are finite numbers")
+        allowed = (pixels >= 0) & (pixels <= self.white)
+        torch._assert_async(allowed.all(), f"pixels: allowed are 0 to {self.white}")
         logits: torch.Tensor = self.model(pixels / self.white)
         return logits.softmax(1)

@@ -1,6 +1,7 @@
 """The code of a recorded run: its commit, with its patch, for as long as a replay takes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,9 @@ from factorial.settings.places import CHECKOUT
 def replay(store: Store, run: RecordedRun, settings: dict[str, Any], typed: Sequence[str]) -> int:
     """Replay a run by its own code, in a process of its own; the exit code. Raises BadInput."""
     commit = run.tags.get("git.commit", "")
-    if not commit.isalnum():
+    if CHECKOUT is None:
+        raise BadInput("worktree=true: allowed is it in a checkout of this program's repository")
+    if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", commit):
         raise BadInput(f"run={run.id}: no commit is on its record")
     words = [word for word in typed if word.partition("=")[0] not in ("worktree", "run", "sweep")]
     words = [word for word in words if not word.startswith("outputs=")]
@@ -40,7 +43,7 @@ def program(folder: Path, run: RecordedRun) -> list[str]:
         return ["-m", "factorial", "replay"]
     if (folder / "replay.py").is_file():
         return ["replay.py"]
-    raise BadInput(f"run={run.id}: its commit, {folder.name}, has no replay yet")
+    raise BadInput(f"run={run.id}: its commit, {run.tags['git.commit'][:12]}, has no replay yet")
 
 
 def apply(store: Store, run: RecordedRun, settings: dict[str, Any], folder: Path) -> None:
@@ -60,7 +63,7 @@ def apply(store: Store, run: RecordedRun, settings: dict[str, Any], folder: Path
     untrusted.read(file, f"run={run.id}: git.patch")
     done = git("apply", "--whitespace=nowarn", str(file.resolve()), folder=folder)
     if done.returncode:
-        raise BadInput(f"run={run.id}: its patch does not apply ({done.stderr.strip()[:200]})")
+        raise BadInput(f"run={run.id}: its patch does not apply ({said(done, file.parent)})")
 
 
 @contextmanager
@@ -70,12 +73,18 @@ def checked_out(commit: str) -> Iterator[Path]:
         folder = Path(temporary) / "factorial"
         done = git("worktree", "add", "--detach", str(folder), commit)
         if done.returncode:
-            raise BadInput(f"commit {commit}: can't be checked out ({done.stderr.strip()[:200]})")
+            raise BadInput(f"commit {commit}: can't be checked out ({said(done, folder)})")
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             git("worktree", "prune")
+
+
+def said(done: subprocess.CompletedProcess[str], place: Path) -> str:
+    """What git complains of, in one line, without the place where its files happen to lie."""
+    text = done.stderr.replace(f"{place.resolve()}{os.sep}", "").replace(f"{place}{os.sep}", "")
+    return " ".join(text.split())[:200]
 
 
 def git(*words: str, folder: Path | None = CHECKOUT) -> subprocess.CompletedProcess[str]:

@@ -11,11 +11,11 @@ from factorial import console
 from factorial.record import predictions, provenance, reading, writing
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, artifact
-from factorial.results import Outcome
+from factorial.results import Diverged, Outcome
 from factorial.runs.trial import Trial
 from factorial.settings.recipe import one_spelling
 from factorial.settings.rules import is_number
-from factorial.training import data, sizes, trainer
+from factorial.training import data, sizes
 
 WEIGHTS = "weights.safetensors"
 ORIGINS = ("provenance.json", "git.patch")  # where a result came from, among a run's files
@@ -140,7 +140,7 @@ def answer(trial: Trial, store: Store, progress: Progress) -> Outcome:
         warn_of_missing_files(store, result)
     else:
         outcome.reason = result.tags["failure"]
-        outcome.error = trainer.Diverged(f"{outcome.reason} (on record as run {result.id})")
+        outcome.error = Diverged(f"{outcome.reason} (on record as run {result.id})")
     return outcome
 
 

@@ -11,7 +11,7 @@ from factorial import console
 from factorial.record import predictions, writing
 from factorial.record.files import write_atomically
 from factorial.record.store import Store, address, knock, mlflow_page, open_store
-from factorial.results import Epoch, Outcome, Position
+from factorial.results import Diverged, Epoch, Outcome, Position
 from factorial.runs.members import Member
 from factorial.runs.plan import show_plan
 from factorial.runs.progress import (
@@ -93,7 +93,7 @@ def execute(trial: Trial, store: Store, progress: Progress, display: console.Dis
 
 def is_retriable(error: Exception) -> bool:
     """Whether another try may end better: not where it diverged, or was refused."""
-    return not isinstance(error, ArithmeticError | BadInput)
+    return not isinstance(error, Diverged | BadInput)
 
 
 def train(

@@ -73,9 +73,10 @@ class Combination(NamedTuple):
         return {key: value for key, _, value in words}
 
     def option(self, group: str) -> str:
-        """The option chosen in a group; of a class that was typed in its place, the name."""
+        """The option chosen in a group; of a class that was typed in place of any, the name."""
         target = self.typed_targets.get(f"{group}._target_")
-        return self.choices[group] if target is None else target.rpartition(".")[2]
+        chosen = any(word.lstrip("+").startswith(f"{group}=") for word in self.typed)
+        return self.choices[group] if target is None or chosen else target.rpartition(".")[2]
 
     def name(self, config: Config) -> str:
         """What tells runs apart: `mlp adam lr=0.001 e15 s0`, then whatever else was set."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from factorial.results import Diverged
+
 # Parts of a config that take whatever their class takes
 OPEN = ("model", "optimizer", "schedule")
 # How much of a value, a word and a line is said
@@ -114,7 +116,7 @@ def readable(error: BaseException) -> str | None:
         return one_line(explain(error))
     if isinstance(error, OSError) and error.filename and not isinstance(error, HydraException):
         return one_line(f"{error.strerror}: {error.filename}")
-    if isinstance(error, BadInput | ArithmeticError | OSError | HydraException):
+    if isinstance(error, BadInput | Diverged | OSError | HydraException):
         return one_line(str(error))
     return None
 
@@ -134,5 +136,5 @@ def is_stop(error: BaseException) -> bool:
 def reason(error: BaseException) -> str:
     """Why a run failed, in one line."""
     text = one_line(str(error))
-    expected = isinstance(error, BadInput | ArithmeticError | OSError)
+    expected = isinstance(error, BadInput | Diverged | OSError)
     return text if expected and text else f"{type(error).__name__}: {text}".rstrip(": ")

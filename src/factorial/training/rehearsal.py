@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import torch
 
+from factorial.results import Diverged
 from factorial.settings.messages import OPEN, BadInput
 from factorial.settings.schema import Config
 from factorial.training.data import Data, Split
 from factorial.training.instantiate import said
-from factorial.training.trainer import Diverged, autocast, fit, start
+from factorial.training.trainer import autocast, fit, start
 
 
 def rehearse(config: Config, device: torch.device) -> None:

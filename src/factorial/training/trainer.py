@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from factorial.results import Epoch, Evaluation, Position
+from factorial.results import Diverged, Epoch, Evaluation, Position
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Config
 from factorial.training.data import Data, Split
@@ -61,10 +61,6 @@ class State:
         self.epoch, self.batch = tree["epoch"], tree["batch"]
         self.loss, self.gradients = tree["loss"], tree["gradients"]
         self.seconds = tree["seconds"]
-
-
-class Diverged(ArithmeticError):
-    """The training loss is not finite any more."""
 
 
 def start(config: Config, device: torch.device) -> State:

@@ -62,7 +62,9 @@ def interactions(findings: Findings) -> Figure | None:
         lines(axes, runs, findings.comparison.settings, pair, present)
         axes.set_ylabel(f"{findings.comparison.selected_on} accuracy")
     if len(pairs) < len(possible):
-        style.heading(drawn, f"{len(pairs)} of {len(possible)} pairs of factors")
+        left = [" x ".join(map(name, pair)) for pair in possible if pair not in pairs]
+        words = f"{len(pairs)} of {len(possible)} pairs of factors; not shown: {', '.join(left)}"
+        style.heading(drawn, words)
     return drawn
 
 
