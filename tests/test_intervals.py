@@ -258,3 +258,14 @@ def test_differences_within_seeds_see_what_seeds_share() -> None:
     found = intervals.paired(np.column_stack([seeds, seeds + 0.02]), [-1, 1])
     assert found.value == pytest.approx(0.02)
     assert not found.high - found.low > 1e-9
+
+
+@pytest.mark.parametrize("dropped", [0, 1, 2])
+def test_a_share_lies_within_its_interval_whatever_seeds_are_missing(dropped: int) -> None:
+    rng = np.random.default_rng(30)
+    for size in (0.0, 0.003, 0.04):
+        runs = planted(rng, size, size / 2, size / 4, 0.003, seeds=5).iloc[dropped:]
+        table = anova.analyse(runs, ["model", "optimizer"], "score").table[:3]
+        assert table["low"].notna().all()
+        assert (table["low"] <= table["share"] + 1e-12).all()
+        assert (table["share"] <= table["high"] + 1e-12).all()
