@@ -1,3 +1,4 @@
+import functools
 import multiprocessing
 import os
 import re
@@ -60,9 +61,14 @@ def plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)
 
 
+@functools.cache
+def composer() -> Composer:
+    return Composer(Combination.compose)
+
+
 def asked(*words: str) -> Combination:
     """A composed combination on the digits, which need no files."""
-    return Combination.compose(["data=digits", *words])
+    return composer()(["data=digits", *words])
 
 
 def configured(*words: str) -> Config:
@@ -225,7 +231,7 @@ def sweep(folder: Path, *words: str, launch: Any = None) -> None:
     base = compose("config", single, return_hydra_config=True)
     preset = base.hydra.sweeper
     grid = combinations(typed, preset.params, preset.systems)
-    run_sweep(base, typed, grid, Composer(Combination.compose), launch)
+    run_sweep(base, typed, grid, composer(), launch)
 
 
 @pytest.fixture
@@ -242,7 +248,7 @@ def outputs(tmp_path: Path, same_process: None) -> Path:
 def trial(folder: Path, *words: str) -> Trial:
     """A combination on the digits, ready to run below `folder`."""
     typed = [translated(word) for word in (*words, f"outputs={folder}")]
-    return prepare(asked(*typed), Combination.compose)
+    return prepare(asked(*typed), composer())
 
 
 def bring(folder: Path, *words: str) -> Outcome:

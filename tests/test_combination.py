@@ -19,12 +19,15 @@ WORDS = [
     "++optimizer.eps=1", "++optimizer.eps=2", "optimizer.eps=3", "experiment=article",
     "data.fallback=null", "~optimizer.lr", "model.hidden=[8,9]", "+model.new={a: 1}",
     "outputs=${data.name}", "data=kmnist", "optimizer={lr: 5}",
+    "seed=0,1", "model=mlp,linear",
 ]  # fmt: skip
 
 
 @pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @example(words=["++optimizer.eps=1", "optimizer.eps=2", "++optimizer.eps=3"])
+@example(words=["optimizer.lr=1e-2", "optimizer={lr: 5}"])
+@example(words=["optimizer={lr: 5}", "optimizer.lr=1e-2"])
 @given(words=st.lists(st.sampled_from(WORDS), max_size=6))
 def test_composing_any_words_setting_by_setting_equals_hydras_own(words: list[str]) -> None:
     try:

@@ -49,7 +49,7 @@ def make(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[s
         shutil.copy(ROOT / name, folder)
     return subprocess.run(
         ["make", *words], cwd=folder, text=True, capture_output=True,
-        env=os.environ | {"MAKEFLAGS": ""} | env,
+        env=os.environ | {"MAKEFLAGS": "", "MAKELEVEL": "0"} | env,
     )  # fmt: skip
 
 

@@ -115,15 +115,17 @@ class Composer:
 
     def __call__(self, words: list[str]) -> Combination:
         """Raises Hydra's exceptions."""
-        said = [word.lstrip("+~").partition("=")[0] for word in words]
+        said = [word.lstrip("+~").partition("=")[0] for word in words if not self.is_choice(word)]
         plain = [
             word
-            for word, key in zip(words, said, strict=True)
-            if self.is_setting(word) and said.count(key) == 1  # else Hydra knows which one counts
+            for word in words
+            if self.is_setting(word) and not overlaps(word.partition("=")[0], said)
         ]
         whole = self.compose(tuple(word for word in words if word not in plain))
         composed = copy.deepcopy(whole.composed)
         for word in OverridesParser.create().parse_overrides(plain):
+            if word.is_sweep_override():
+                return self.compose(tuple(words))  # which is Hydra's to refuse
             try:
                 OmegaConf.update(composed, word.key_or_group, word.value(), merge=True)
             except OmegaConfBaseException as error:
@@ -134,3 +136,13 @@ class Composer:
         """Whether a word only changes the value of a key: no option, addition or deletion."""
         key = word.partition("=")[0]
         return key not in self.groups and re.fullmatch(r"[\w.]+", key) is not None
+
+    def is_choice(self, word: str) -> bool:
+        """Whether a word chooses a group's option: Hydra takes those before any value."""
+        key, _, value = word.lstrip("+~").partition("=")
+        return key in self.groups and not value.startswith("{")
+
+
+def overlaps(key: str, said: list[str]) -> bool:
+    """Whether several words set a key or a part of it: Hydra knows which one counts."""
+    return sum(is_within(key, [other]) or is_within(other, [key]) for other in said) > 1
