@@ -44,6 +44,7 @@ def left(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_of_a_trunk_whose_runs_have_ended_the_furthest_state_stays(
     store: Store, tmp_path: Path
 ) -> None:

@@ -19,6 +19,14 @@ from factorial.settings.messages import BadInput
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
 
 
+@pytest.fixture(scope="module")
+def square(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep that tests read, and nothing writes to."""
+    folder = tmp_path_factory.mktemp("square")
+    sweep(opened(folder), planted(SQUARE))
+    return folder
+
+
 def load(folder: Path, **asked: str) -> Comparison:
     store = look(folder)
     words = {"sweep": None, "experiment": None, "filter": None} | asked
@@ -40,17 +48,15 @@ def test_the_newest_sweep_is_the_default_and_others_go_by_how_they_begin(tmp_pat
     assert len(load(tmp_path, sweep=second.id[:6]).runs) == 4
 
 
-def test_a_filter_is_mlflows(tmp_path: Path) -> None:
-    sweep(opened(tmp_path), planted(SQUARE))
-    found = load(tmp_path, filter="params.model = 'mlp'")
+def test_a_filter_is_mlflows(square: Path) -> None:
+    found = load(square, filter="params.model = 'mlp'")
     assert found.settings == ["optimizer"]
     assert found.shared["model"] == "mlp"
     assert len(found.runs) == 6
 
 
-def test_what_varies_is_a_column_and_the_rest_is_said_once(tmp_path: Path) -> None:
-    sweep(opened(tmp_path), planted(SQUARE))
-    found = load(tmp_path)
+def test_what_varies_is_a_column_and_the_rest_is_said_once(square: Path) -> None:
+    found = load(square)
     assert found.settings == ["model", "optimizer"]
     assert found.shared == recorded.SHARED
     assert found.levels == {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
@@ -211,10 +217,9 @@ def test_without_a_validation_split_the_test_set_selects_and_that_is_said(tmp_pa
         ({"experiment": "Default"}, "experiment=Default: no run is on record in it"),
     ],
 )
-def test_what_is_not_there_is_one_line(tmp_path: Path, asked: dict[str, str], message: str) -> None:
-    sweep(opened(tmp_path), planted(SQUARE))
+def test_what_is_not_there_is_one_line(square: Path, asked: dict[str, str], message: str) -> None:
     with pytest.raises(BadInput) as error:
-        load(tmp_path, **asked)
+        load(square, **asked)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 

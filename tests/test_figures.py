@@ -72,6 +72,7 @@ def texts(drawn: Figure) -> list[Text]:
     return [text for text in every if text not in hidden]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "sweep",
     [name if name in FAST else pytest.param(name, marks=pytest.mark.slow) for name in SWEEPS],

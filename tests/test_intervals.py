@@ -115,6 +115,7 @@ def test_unequal_settings_are_told_apart() -> None:
     assert found.tolist() == [[False] * 3, [True, False, False], [True, False, False]]
 
 
+@pytest.mark.slow
 def test_no_pair_is_told_apart_that_games_and_howell_hold_for_equal() -> None:
     """The test here has fewer degrees of freedom, so it is the stricter one."""
     rng = np.random.default_rng(4)
@@ -157,6 +158,7 @@ def test_planted_effects_are_recovered_within_their_intervals() -> None:
         assert estimate.low <= truth <= estimate.high
 
 
+@pytest.mark.slow
 def test_shares_are_those_of_the_planted_effects() -> None:
     """Balanced 2 x 2: a factor's variance is (effect / 2)^2, the interaction's (effect / 4)^2."""
     runs = planted(np.random.default_rng(6), 0.04, 0.02, 0.02, 0.003, seeds=200)

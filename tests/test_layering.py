@@ -98,6 +98,7 @@ def test_training_knows_neither_the_record_nor_the_screen() -> None:
         assert {name.split(".")[0] for name in own(file)} <= {"results", "settings", "training"}
 
 
+@pytest.mark.slow
 def test_comparisons_are_made_from_the_record_alone() -> None:
     for file in (PACKAGE / "comparison").rglob("*.py"):
         assert "training" not in {name.split(".")[0] for name in own(file)}

@@ -12,6 +12,8 @@ from factorial.results import Outcome
 from factorial.runs.ending import run_in_worker
 from factorial.settings.combination import Combination
 
+pytestmark = pytest.mark.slow
+
 LINEAR = ["data=digits", "model=linear", "optimizer=sgd", "epochs=1"]
 
 LAUNCHER = """
@@ -109,7 +111,6 @@ def mortal(outputs: Path, tmp_path: Path) -> list[str]:
     ]  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("gives_up", [False, True])
 def test_a_dead_worker_fails_its_own_run_only(
     gives_up: bool, mortal: list[str], outputs: Path, tmp_path: Path
@@ -126,7 +127,6 @@ def test_a_dead_worker_fails_its_own_run_only(
     assert [row[-1] for row in table(done.stdout)] == ["FINISHED", "LOST", "FINISHED", "FINISHED"]
 
 
-@pytest.mark.slow
 def test_a_worker_that_died_is_tried_again_in_its_own_run(
     mortal: list[str], outputs: Path, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from factorial.runs.run import run_trial
 from factorial.runs.trial import Family, Trial
 from factorial.training import trainer
 
+pytestmark = pytest.mark.slow
+
 LINEAR = ["model=linear", "optimizer=sgd", "epochs=1"]
 
 
@@ -268,7 +270,6 @@ def test_each_platform_has_states_of_its_own(outputs: Path) -> None:
     }
 
 
-@pytest.mark.slow
 def test_each_level_of_a_moot_setting_is_on_record_though_it_is_trained_once(
     outputs: Path,
 ) -> None:

@@ -233,6 +233,7 @@ def test_a_server_does_not_decide_where_a_client_writes(tmp_path: Path) -> None:
     assert not outputs.exists()
 
 
+@pytest.mark.slow
 def test_importing_the_record_changes_no_environment_and_leaves_mlflow_for_later() -> None:
     script = (
         "import os, sys; before = dict(os.environ); import factorial.record.writing, "

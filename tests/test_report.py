@@ -113,6 +113,7 @@ def test_every_run_is_in_the_csv(found: Findings, tmp_path: Path) -> None:
     assert {row["model"] for row in rows} == {"linear", "mlp"}
 
 
+@pytest.mark.slow
 def test_svg_keeps_its_labels_as_text(found: Findings, tmp_path: Path) -> None:
     report.write(found, None, tmp_path / "report")
     expected = {

@@ -28,6 +28,8 @@ from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Tracking
 
+pytestmark = pytest.mark.slow
+
 LINEAR = ["data=digits", "model=linear", "optimizer=sgd", "epochs=1"]
 GRID = ["data=digits", "optimizer=sgd,adam", "model=linear,mlp", "epochs=2,1"]
 
@@ -183,7 +185,6 @@ SWEEPS = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("words", SWEEPS)
 def test_a_sweep_that_could_not_be_one_is_refused_in_one_line(words: str, tmp_path: Path) -> None:
     done = train(tmp_path, *words.split())

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import yaml
 
 from factorial import console
-from factorial.comparison import findings, intervals, report, wording
+from factorial.comparison import intervals, report, wording
 from factorial.comparison.figures import style
-from factorial.comparison.findings import Findings
+from factorial.comparison.findings import Findings, find
 from factorial.comparison.intervals import Estimate, Square
 from factorial.comparison.table import load
 from factorial.record import selection
@@ -62,9 +62,9 @@ def main(typed: Sequence[str]) -> None:
     for name in chosen:
         train(sweeps[name], settings["outputs"])
     store = look_into(Tracking("local", None, "", None, None), settings["outputs"])
-    found = {name: newest(store, name) for name in chosen}
+    of_sweeps = {name: newest(store, name) for name in chosen}
     measured = [
-        claim._replace(**MEASURES[claim.measure](found[claim.sweep], claim.of)._asdict())
+        claim._replace(**MEASURES[claim.measure](of_sweeps[claim.sweep], claim.of)._asdict())
         for claim in claims
         if claim.sweep in chosen
     ]
@@ -73,7 +73,7 @@ def main(typed: Sequence[str]) -> None:
     console.show_rows(rows)
     if settings["write"]:
         write(sweeps, [*measured, *(claim for claim in claims if claim.sweep not in chosen)])
-        draw(found)
+        draw(of_sweeps)
     elif any(row["holds"] == "NO" for row in rows):
         raise SystemExit(1)
 
@@ -105,30 +105,30 @@ def train(words: str, outputs: str) -> None:
 def newest(store: Store, experiment: str) -> Findings:
     """What the newest sweep in an experiment found."""
     sweeps = selection.within(store, experiment)
-    return findings.find(load(store, selection.of_sweep(sweeps, None)))
+    return find(load(store, selection.of_sweep(sweeps, None)))
 
 
 def of_setting(column: str) -> Callable[[Findings, str], Estimate]:
-    def measure(found: Findings, of: str) -> Estimate:
-        runs = found.comparison.runs[found.comparison.labels == of]
+    def measure(findings: Findings, of: str) -> Estimate:
+        runs = findings.comparison.runs[findings.comparison.labels == of]
         return intervals.mean_share(runs[column].to_numpy(dtype=float))
 
     return measure
 
 
-def effect(found: Findings, of: str) -> Estimate:
-    assert found.accuracy.square is not None
-    return found.accuracy.square[EFFECTS.index(of)]
+def effect(findings: Findings, of: str) -> Estimate:
+    assert findings.accuracy.square is not None
+    return findings.accuracy.square[EFFECTS.index(of)]
 
 
-def variance(found: Findings, of: str) -> Estimate:
-    table = found.accuracy.analysis.table.set_index("term").loc[of]
-    return Estimate(table["share"], table["low"], table["high"], len(found.comparison.runs))
+def variance(findings: Findings, of: str) -> Estimate:
+    table = findings.accuracy.analysis.table.set_index("term").loc[of]
+    return Estimate(table["share"], table["low"], table["high"], len(findings.comparison.runs))
 
 
-def gradient(found: Findings, of: str) -> Estimate:
-    runs = found.comparison.runs.set_index("id")
-    ratios = wording.left_of_the_gradient(found.comparison)
+def gradient(findings: Findings, of: str) -> Estimate:
+    runs = findings.comparison.runs.set_index("id")
+    ratios = wording.left_of_the_gradient(findings.comparison)
     return intervals.mean(ratios[runs[wording.ACTIVATION] == of].to_numpy(dtype=float))
 
 
@@ -219,10 +219,10 @@ def table(claims: Sequence[Claim]) -> str:
     )
 
 
-def draw(found: Mapping[str, Findings]) -> None:
+def draw(of_sweeps: Mapping[str, Findings]) -> None:
     """The README's pictures."""
     with style.style():
         for picture in report.PICTURES:
-            for name in found:
-                if picture.name in PICTURES.get(name, ()) and (made := picture.draw(found[name])):
+            for name, findings in of_sweeps.items():
+                if picture.name in PICTURES.get(name, ()) and (made := picture.draw(findings)):
                     made.savefig(ROOT / "docs" / f"{picture.name}.png", dpi=110)

@@ -223,30 +223,30 @@ def corners(
 
 def remarks(comparison: Comparison, table: pd.DataFrame) -> list[str]:
     """What a reader has to know before the numbers."""
-    found = []
+    said = []
     if comparison.selected_on == "test":
-        found.append(
+        said.append(
             "no validation split: ranked by test accuracy, so the winner is selected on the test "
             "set and its accuracy is too high by what selection gains"
         )
     if table["n"].max() < 2:
-        found.append(
+        said.append(
             "one seed a setting: no interval over seeds; ties are by the images' binomial error "
             "alone, which says nothing of another seed"
         )
     elif table["n"].max() == 2:
-        found.append("two seeds a setting tell little apart; three or more do better")
+        said.append("two seeds a setting tell little apart; three or more do better")
     elif table["n"].min() < 2:
-        found.append("settings with one seed have no interval and no rank")
+        said.append("settings with one seed have no interval and no rank")
     if (table["n"].gt(1) & table["low"].isna()).any():
-        found.append("settings whose seeds all score alike have no interval")
+        said.append("settings whose seeds all score alike have no interval")
     if len(comparison.failures):
-        found.append(f"{len(comparison.failures)} runs have no result to compare: see their list")
+        said.append(f"{len(comparison.failures)} runs have no result to compare: see their list")
     if comparison.unrecorded > 0:
-        found.append(f"{comparison.unrecorded} combinations of the sweep are not on record")
+        said.append(f"{comparison.unrecorded} combinations of the sweep are not on record")
     if comparison.superseded:
-        found.append(
+        said.append(
             f"{comparison.superseded} older runs of the same settings and seed, by other code or "
             f"data, are left out"
         )
-    return found
+    return said

@@ -51,8 +51,8 @@ def mean_share(values: Scores) -> Estimate:
     """The same for shares, whose interval ends at 0 and 1."""
     if not len(values):
         return Estimate(math.nan, math.nan, math.nan, 0)
-    found = mean(values)
-    return found._replace(low=max(found.low, 0.0), high=min(found.high, 1.0))
+    estimate = mean(values)
+    return estimate._replace(low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))
 
 
 def contrast(groups: Sequence[Scores], weights: Sequence[float]) -> Estimate:

@@ -43,8 +43,8 @@ def is_unfinished(database: Path) -> bool:
     MLflow's last step is an experiment of its own.
     """
     with reading(database) as connection:
-        found = connection.execute("select name from sqlite_master where type = 'table'")
-        tables = {name for (name,) in found} - set(BOOKKEEPING)
+        rows = connection.execute("select name from sqlite_master where type = 'table'")
+        tables = {name for (name,) in rows} - set(BOOKKEEPING)
         return not any(
             connection.execute(f"select 1 from {quoted(table)} limit 1").fetchone()
             for table in sorted(tables, key=lambda name: name != "experiments")
@@ -83,12 +83,12 @@ def come_home(database: Path) -> None:
 
 def came_along(connection: sqlite3.Connection, place: str, runs: Path) -> bool:
     """Whether the runs of the experiments at `place` have their folders here, or are none yet."""
-    found = connection.execute(
+    rows = connection.execute(
         "select run_uuid from runs join experiments using (experiment_id) "
         "where artifact_location = ?",
         [place],
     ).fetchall()
-    return not found or any((runs / run).is_dir() for (run,) in found)
+    return not rows or any((runs / run).is_dir() for (run,) in rows)
 
 
 def replace_prefix(

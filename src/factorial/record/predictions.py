@@ -42,17 +42,17 @@ def pack(logits: Array, labels: Array, images: Array) -> bytes:
 def unpack(file: Path) -> Predictions | None:
     """None where the file is not there, or not what it should be."""
     try:
-        found = Predictions(**load(file.read_bytes()))
+        stored = Predictions(**load(file.read_bytes()))
     except (OSError, SafetensorError, TypeError):
         return None
-    n, k = found.labels.size, found.hardest.size
-    alike = found.labels.shape == found.predicted.shape == found.losses.shape == (n,)
-    inside = k == 0 or bool(found.hardest.min() >= 0 and found.hardest.max() < n)
-    return found if n and alike and inside and len(found.images) == k else None
+    n, k = stored.labels.size, stored.hardest.size
+    alike = stored.labels.shape == stored.predicted.shape == stored.losses.shape == (n,)
+    inside = k == 0 or bool(stored.hardest.min() >= 0 and stored.hardest.max() < n)
+    return stored if n and alike and inside and len(stored.images) == k else None
 
 
-def confusion(found: Predictions) -> Array:
+def confusion(predictions: Predictions) -> Array:
     """How many examples of each class (row) were read as each class (column): int64 [c, c]."""
-    classes = int(max(found.labels.max(), found.predicted.max())) + 1
-    pairs = found.labels.astype(np.int64) * classes + found.predicted
+    classes = int(max(predictions.labels.max(), predictions.predicted.max())) + 1
+    pairs = predictions.labels.astype(np.int64) * classes + predictions.predicted
     return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

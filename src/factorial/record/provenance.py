@@ -106,8 +106,8 @@ def features() -> list[str]:
 def cpuinfo(field: str) -> str:
     file = Path("/proc/cpuinfo")
     text = file.read_text() if file.is_file() else ""
-    found = re.search(rf"^{field}\s*: (.*)$", text, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(rf"^{field}\s*: (.*)$", text, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def accelerator() -> dict[str, str]:

@@ -58,8 +58,8 @@ def in_one_line(error: Exception) -> str:
 
 
 def other_schema(message: str) -> str:
-    found, expected = re.findall(r"(?:version|expected) (\w+)", message)
+    actual, expected = re.findall(r"(?:version|expected) (\w+)", message)
     return (
-        f"its database has schema {found}, MLflow {version('mlflow')} works with {expected}; "
+        f"its database has schema {actual}, MLflow {version('mlflow')} works with {expected}; "
         f"an older one is brought up by `mlflow db upgrade`, a newer one needs a newer MLflow"
     )

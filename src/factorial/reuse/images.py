@@ -23,15 +23,15 @@ def files(words: Sequence[str]) -> list[Path]:
     """The files that are named, and those in folders that are. Raises BadInput."""
     if not words:
         raise BadInput("no image is named: allowed are PNG and JPEG files, or folders of them")
-    found: list[Path] = []
+    files: list[Path] = []
     for path in map(Path, words):
         inside = sorted(f for f in path.glob("*") if f.suffix.lower() in SUFFIXES)
         if path.is_dir() and not inside:
             raise BadInput(f"{path}: no PNG or JPEG file is in this folder")
         if not path.exists():
             raise BadInput(f"{path}: there is no such file or folder")
-        found += inside if path.is_dir() else [path]
-    return found
+        files += inside if path.is_dir() else [path]
+    return files
 
 
 def read(file: Path, shape: Sequence[int], data: str) -> Array:

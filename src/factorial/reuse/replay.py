@@ -34,8 +34,8 @@ def replay(store: Store, recorded: RecordedRun, settings: dict[str, Any]) -> Ver
             rows, closing, seen = [], {}, ""
             console.say(f"{error}, where the record has none")
         run.log_rows(rows)
-        found = differences(store, files, trial)
-        judged = verdict.judge(files.results, flat(rows, closing, seen), found, tolerance)
+        drifts = differences(store, files, trial)
+        judged = verdict.judge(files.results, flat(rows, closing, seen), drifts, tolerance)
         run.tag(verdict=judged.kind)
         run.write("replay.json", json.dumps(document(recorded, judged), indent=1) + "\n")
         run.write("provenance.json", json.dumps(provenance.capture(), indent=1) + "\n")

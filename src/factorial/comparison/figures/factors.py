@@ -71,9 +71,9 @@ def interactions(findings: Findings) -> Figure | None:
 def lines(axes: Axes, runs: pd.DataFrame, settings: list[str], pair: Pair, levels: Levels) -> None:
     drawn: list[Estimate | None] = []
     for number, level in enumerate(levels[1]):
-        found = [mean(runs, settings, pair, (other, level)) for other in levels[0]]
-        points = [(place, one) for place, one in enumerate(found) if one is not None]
-        drawn += found
+        means = [mean(runs, settings, pair, (other, level)) for other in levels[0]]
+        points = [(place, one) for place, one in enumerate(means) if one is not None]
+        drawn += means
         shift = (number - (len(levels[1]) - 1) / 2) * 0.05
         axes.errorbar(
             [place + shift for place, _ in points],
