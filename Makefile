@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 ARGS ?=
+# A file of tests in a process, one for each core, as far as memory goes
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile
 
 .PHONY: help train test test-fast lint mutants bench claims readme-figures wrong-input repro lock clean
 
@@ -12,10 +14,10 @@ train: .venv/complete ## the main job: an MLP with Adam on MNIST
 	$(BIN)/python train.py model=mlp optimizer=adam $(ARGS)
 
 test: .venv/complete ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-fast: .venv/complete ## the tests that take no seconds
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
 
 lint: .venv/complete ## ruff, and mypy in strict mode
 	$(BIN)/ruff format --check .

@@ -127,6 +127,10 @@ def read(file: Path) -> str:
     return file.read_text() if file.exists() else ""
 
 
+# Of a small network one thread is as fast as two, and leaves the other to another test
+torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
+
 # Processes that start in a moment: forked by one that has done nothing but the imports
 os.environ.update(SWITCHES)  # MLflow is among the imports
 SERVER = multiprocessing.get_context("forkserver")

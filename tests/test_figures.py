@@ -138,17 +138,20 @@ def alike(level: float, seeds: int) -> Findings:
     return findings.find(compared([{**run, "accuracy": level} for run in grid]))
 
 
-@pytest.mark.parametrize(("seeds", "level"), [(3, 0.7), (6, 0.93), (7, 0.9713), (10, 0.1)])
-def test_seeds_that_score_alike_have_no_negative_bar(seeds: int, level: float) -> None:
-    assert sensitivity.sensitivity(alike(level, seeds))
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", range(1, 11))
+def test_seeds_that_score_alike_have_no_negative_bar(seeds: int) -> None:
+    for level in (0.1, 1 / 3, 0.7, 0.93, 0.9713):  # whose mean may exceed them, by 1e-16
+        assert sensitivity.sensitivity(alike(level, seeds))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", range(1, 11))
 def test_seeds_that_score_alike_can_be_drawn_however_many_they_are(seeds: int) -> None:
-    for level in (0.0, 0.1, 1 / 3, 0.7, 0.93, 0.9713, 1.0):
+    for level in (0.0, 0.93, 1.0):
+        every = alike(level, seeds)
         for picture in report.PICTURES:
-            picture.draw(alike(level, seeds))
+            picture.draw(every)
 
 
 def words(drawn: Figure | None) -> set[str]:

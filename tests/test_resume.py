@@ -16,9 +16,9 @@ RUN = ["data=digits", "model=mlp", "optimizer=adam"]
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An undisturbed run of 150 epochs."""
+    """An undisturbed run of 60 epochs."""
     folder = tmp_path_factory.mktemp("straight")
-    done = train(folder, *RUN, "epochs=150")
+    done = train(folder, *RUN, "epochs=60")
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -45,12 +45,12 @@ def test_a_spelling_or_a_folder_is_no_new_recipe_but_a_seed_is(tmp_path: Path) -
 
 
 def test_longer_continues_shorter_to_the_same_bits(tmp_path: Path, straight: Path) -> None:
-    train(tmp_path, *RUN, "epochs=100")
-    done = train(tmp_path, *RUN, "epochs=150")
+    train(tmp_path, *RUN, "epochs=40")
+    done = train(tmp_path, *RUN, "epochs=60")
     shorter, longer = recorded(tmp_path)
     assert longer.data.tags["continued_from"] == shorter.info.run_id
-    assert "epoch 100/150" not in done.stdout
-    assert "epoch 101/150" in done.stdout
+    assert "epoch 40/60" not in done.stdout
+    assert "epoch 41/60" in done.stdout
     name = longer.info.run_name
     assert weights(tmp_path)[name] == weights(straight)[name]
     for curve in ("train/loss", "validation/accuracy"):
@@ -68,9 +68,9 @@ def test_longer_continues_shorter_to_the_same_bits(tmp_path: Path, straight: Pat
 def test_stopped_and_resumed_equals_never_stopped(
     number: signal.Signals, tmp_path: Path, straight: Path
 ) -> None:
-    words = [*RUN, "epochs=150", "cadence=0.2"]
+    words = [*RUN, "epochs=60", "cadence=0.1"]
     stopped = start(tmp_path, *words)
-    stopped.wait_until("epoch  30/150")
+    stopped.wait_until("epoch 20/60")
     stopped.kill(number)
     (run,) = recorded(tmp_path)
     expected = "RUNNING" if number == signal.SIGKILL else "KILLED"
@@ -79,14 +79,14 @@ def test_stopped_and_resumed_equals_never_stopped(
         assert stopped.returncode == 128 + number
         assert "Traceback" not in stopped.stderr
     done = train(tmp_path, *words)
-    assert "epoch   1/150" not in done.stdout
+    assert "epoch  1/60" not in done.stdout
     (after,) = recorded(tmp_path)
     assert (after.info.run_id, after.info.status) == (run.info.run_id, "FINISHED")
     assert int(after.data.tags["resumed_from_epoch"]) > 0
     assert "failure" not in after.data.tags
     assert weights(tmp_path) == weights(straight)
     history = client(tmp_path).get_metric_history(run.info.run_id, "train/loss")
-    assert [point.step for point in history] == list(range(1, 151))
+    assert [point.step for point in history] == list(range(1, 61))
 
 
 def test_two_processes_with_one_recipe_train_it_once(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_full_disk_at_a_checkpoint_is_a_clear_error_and_mended_by_room(tmp_pat
 def test_a_full_disk_at_the_record_is_a_clear_error_and_mended_by_room(tmp_path: Path) -> None:
     train(tmp_path, "data=digits", "epochs=1")
     size = (tmp_path / "mlflow.db").stat().st_size
-    words = ["data=digits", "model=linear", "epochs=400"]
+    words = ["data=digits", "model=linear", "epochs=100"]
     done = train(tmp_path, *words, limit=size)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

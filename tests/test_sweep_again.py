@@ -24,7 +24,7 @@ from conftest import (
 pytestmark = pytest.mark.slow
 
 SMALL = ["data=digits", "model=linear", "optimizer=sgd", "cadence=0", "epochs=1,3", "seed=0,1"]
-LONG = ["data=digits", "model=mlp", "optimizer=adam", "epochs=40,60", "cadence=0.1"]
+LONG = ["data=digits", "model=mlp", "optimizer=adam", "epochs=20,30", "cadence=0.1"]
 
 
 def test_a_sweep_killed_at_twenty_instants_ends_as_if_never_killed(
