@@ -138,9 +138,10 @@ def test_svg_keeps_its_labels_as_text(found: Findings, tmp_path: Path) -> None:
 def test_a_report_replaces_the_one_before_it_whole(found: Findings, tmp_path: Path) -> None:
     folder = tmp_path / "report"
     folder.mkdir()
-    (folder / "stale.svg").write_text("old")
+    (folder / "hardest.svg").write_text("of another winner")
     report.write(found, None, folder)
-    assert not (folder / "stale.svg").exists()
+    assert (folder / "index.html").exists()
+    assert not (folder / "hardest.svg").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 

@@ -90,6 +90,8 @@ def world(folder: Path, said: Path) -> None:
     (folder / "notes.txt").write_text("notes\n")
     (folder / "list.json").write_text("[1]\n")
     (folder / "empty").mkdir()
+    (folder / "junk").mkdir()
+    (folder / "junk" / "mlflow.db").write_text("no database")
     sweep = "python train.py -m data=digits model=linear epochs=1 seed=0,1 report=false"
     assert in_fork(sweep.split(), folder, said) == 0, (said / "stderr").read_text()
 

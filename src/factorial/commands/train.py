@@ -50,6 +50,8 @@ def job(combination: Combination) -> object:
         return run_in_worker(combination)
     refuse_sweeps(combination, hydra_config.sweeper)
     config = combination.parse()
+    if config.ledger is not None:
+        raise BadInput(f"ledger={config.ledger}: allowed is null without -m: a sweep writes it")
     sizes.check(config)
     if not config.plan:
         console.say(f"{combination.name(config)}: {combination.option('data')}")

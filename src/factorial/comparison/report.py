@@ -4,8 +4,6 @@ import base64
 import json
 import math
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from factorial.comparison.figures import (
     style,
 )
 from factorial.comparison.findings import Findings, find
+from factorial.comparison.folder import replacing, require_own
 from factorial.comparison.table import ABSENT, is_number, load
 from factorial.record import predictions
 from factorial.record.predictions import Predictions
@@ -61,14 +60,22 @@ MISREAD = (
     ("confusion", "What the winner confuses", misread.matrix),
     ("hardest", "What the winner misreads worst", misread.hardest),
 )
+PAGES = ("index.html", "report.md")
+FILES = (
+    *PAGES,
+    "runs.csv",
+    "metrics.json",
+    *(f"{name}{suffix}" for name, *_ in (*PICTURES, *MISREAD) for suffix in (".png", ".svg")),
+)
 
 
 def publish(store: Store, chosen: Selection, place: str | None = None) -> None:
     """Write the report, attach it to its sweep, and say what it says. Raises BadInput."""
+    folder = Path(place).resolve() if place else store.outputs / "report" / chosen.slug
+    require_own(folder, FILES)
     with threadpool_limits(1, user_api="blas"):  # on small matrices its threads only wait
         findings = find(load(store, chosen))
     seen = winners_predictions(store, findings)
-    folder = Path(place).resolve() if place else store.outputs / "report" / chosen.slug
     write(findings, seen, folder)
     show(findings, seen, folder)
     if chosen.parent is not None:
@@ -89,20 +96,15 @@ def chance(seen: Predictions | None) -> float | None:
 
 
 def write(findings: Findings, seen: Predictions | None, folder: Path) -> None:
-    """Replace what is in `folder` by a whole new report."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-        made = Path(temporary) / "report"
-        made.mkdir()
+    """Replace what is in `folder` by a whole new report. Raises BadInput."""
+    with replacing(folder, FILES) as made:
         pictures, notes = draw(findings, seen, made)
         listed = findings.comparison.runs.drop(columns=["reason", "touched"]).map(csv_cell)
         listed.to_csv(made / "runs.csv", index=False)
         (made / "metrics.json").write_text(json.dumps(metrics(findings), indent=1) + "\n")
-        for name in ("index.html", "report.md"):
+        for name in PAGES:
             page = render(name, findings, seen, pictures, notes)
             (made / name).write_text(page, encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
 
 
 def draw(

@@ -1,0 +1,47 @@
+"""Where a report lies: a folder of its own, which is replaced whole or not at all."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from factorial.settings.messages import BadInput, shown
+
+
+def require_own(folder: Path, files: Sequence[str]) -> None:
+    """Raises BadInput for a folder that holds more than a report's `files`: it would be lost."""
+    foreign = sorted({path.name for path in listed(folder)} - set(files))
+    if foreign:
+        raise BadInput(
+            f"folder={folder}: it holds {shown(foreign[0])}, which is no report's; "
+            f"allowed is a new folder, an empty one, or an earlier report's"
+        )
+
+
+def listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+@contextmanager
+def replacing(folder: Path, files: Sequence[str]) -> Iterator[Path]:
+    """A folder to write `files` into, which takes `folder`'s place in the end. Raises BadInput."""
+    require_own(folder, files)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        beside = tempfile.TemporaryDirectory(dir=folder.parent)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with beside as temporary:
+        made = Path(temporary) / "new"
+        made.mkdir()
+        yield made
+        if folder.exists():
+            folder.rename(Path(temporary) / "old")  # which goes with the temporary folder
+        made.rename(folder)
+
+
+def unwritable(folder: Path, error: OSError) -> BadInput:
+    return BadInput(f"folder={folder}: allowed is a folder to write ({error.strerror})")
