@@ -145,15 +145,15 @@ def test_a_run_of_another_host_is_dead_when_its_trunk_is_free(
 
 
 def test_the_beginning_of_two_sweeps_names_none(store: Store) -> None:
-    for identity in ("ab1", "ab2"):
+    for identity in ("xy1", "xy2"):
         parent = writing.new(store, "sweep", {"sweep": identity, "command": "-m"})
         single(store, {"model": identity, "accuracy": 0.9}, {"mlflow.parentRunId": parent.id})
         parent.end()
-    with pytest.raises(BadInput, match="allowed is the beginning of one alone, of ab1, ab2"):
-        selection.of_sweep(store, "ab")
-    assert selection.of_sweep(store, "ab1").title == "sweep ab1"
-    with pytest.raises(BadInput, match="the newest are ab2, ab1"):
-        selection.of_sweep(store, "b")
+    with pytest.raises(BadInput, match="allowed is the beginning of one alone, of xy1, xy2"):
+        selection.of_sweep(store, "xy")
+    assert selection.of_sweep(store, "xy1").title == "sweep xy1"
+    with pytest.raises(BadInput, match="the newest are xy2, xy1"):
+        selection.of_sweep(store, "z")
 
 
 def test_of_one_recipe_the_best_run_counts(store: Store) -> None:

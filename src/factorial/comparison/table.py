@@ -113,7 +113,8 @@ def load(store: Store, chosen: Selection) -> Comparison:
         unsplit = unexplained & failures["validation"].isna() & failures["test"].between(0, 1)
         failures.loc[unsplit, "reason"] = UNSPLIT
     runs, superseded = newest(table[is_result], [*settings, SEED])
-    size = int(chosen.parent.tags.get("combinations", len(table))) if chosen.parent else len(table)
+    stated = chosen.parent.tags.get("combinations", "") if chosen.parent else ""
+    size = int(stated) if re.fullmatch(r"[0-9]{1,9}", stated) else len(table)
     levels = {key: ordered(table[key], chosen.factors.get(key, ())) for key in settings}
     return Comparison(
         title=chosen.title,
