@@ -1,5 +1,6 @@
 """A report takes the place of a report, and of nothing else."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,12 +51,29 @@ def test_it_appears_whole_or_not_at_all(tmp_path: Path, before: list[str] | None
     assert [path.name for path in folder.parent.iterdir()] == ["report"]
 
 
+def test_reports_that_end_at_the_same_time_leave_one_whole(tmp_path: Path) -> None:
+    def write(number: int) -> None:
+        for _ in range(50):
+            with replacing(tmp_path / "report", ["index.html"]) as made:
+                (made / "index.html").write_text(str(number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    assert (tmp_path / "report" / "index.html").read_text() in "0123"
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
 def test_a_place_that_can_not_be_written_is_named_as_it_was_given(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = tmp_path / "file" / "report"
-    require_own(folder, [])
+    with pytest.raises(BadInput, match=f"^folder={folder}: allowed is a folder to write "):
+        require_own(folder, [])
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that nobody can write")
+def test_a_place_where_nothing_can_be_made_is_named_as_it_was_given() -> None:
     with (
-        pytest.raises(BadInput, match=f"^folder={folder}: allowed is a folder to write "),
-        replacing(folder, []),
+        pytest.raises(BadInput, match=r"^folder=/proc/report: allowed is a folder to write "),
+        replacing(Path("/proc/report"), []),
     ):
         pytest.fail("nothing is made")

@@ -151,3 +151,11 @@ def test_any_text_as_yaml(tmp_path_factory: pytest.TempPathFactory, text: str) -
     file = tmp_path_factory.mktemp("yaml") / "config.yaml"
     file.write_text(text + "\n")
     in_one_line(lambda: untrusted.read_yaml(file, "config.yaml"))
+
+
+@MANY
+@given(words=FIELD)
+@example(words="params.model = 'mlp' and")
+@example(words="metrics.`test/accuracy` > 1e999")
+def test_any_filter(copy: Store, words: str) -> None:
+    in_one_line(lambda: selection.of_filter(copy, words))

@@ -1,8 +1,10 @@
 """Where a report lies: a folder of its own, which is replaced whole or not at all."""
 
+import contextlib
+import errno
+import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 from factorial.settings.messages import BadInput, shown
@@ -20,12 +22,14 @@ def require_own(folder: Path, files: Sequence[str]) -> None:
 
 def listed(folder: Path) -> list[Path]:
     try:
-        return list(folder.iterdir()) if folder.exists() else []
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise unwritable(folder, error) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def replacing(folder: Path, files: Sequence[str]) -> Iterator[Path]:
     """A folder to write `files` into, which takes `folder`'s place in the end. Raises BadInput."""
     require_own(folder, files)
@@ -38,9 +42,20 @@ def replacing(folder: Path, files: Sequence[str]) -> Iterator[Path]:
         made = Path(temporary) / "new"
         made.mkdir()
         yield made
-        if folder.exists():
-            folder.rename(Path(temporary) / "old")  # which goes with the temporary folder
-        made.rename(folder)
+        put(made, folder)
+
+
+def put(made: Path, folder: Path) -> None:
+    """`made` under the name of `folder`; what was there goes beside it, out of the way."""
+    for number in itertools.count():
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(made.with_name(f"old{number}"))
+        try:
+            made.rename(folder)
+            return
+        except OSError as error:  # another process was quicker
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
 
 
 def unwritable(folder: Path, error: OSError) -> BadInput:

@@ -140,7 +140,7 @@ def row(run: RecordedRun) -> dict[str, object]:
         reason = run.tags.get("failure", f"its status is {run.status}")
     return {
         "id": run.id,
-        "source": cached if (cached := run.tags.get("cached", "")).isalnum() else run.id,
+        "source": run.source,
         "touched": run.touched,
         "validation": metrics["validation/accuracy"],
         "test": metrics["test/accuracy"],

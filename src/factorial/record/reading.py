@@ -42,6 +42,12 @@ class RecordedRun(NamedTuple):
         return self.tags.get("mlflow.parentRunId")
 
     @property
+    def source(self) -> str:
+        """The id of the run that trained it, and has its weights: of a copy, another's."""
+        cached = self.tags.get("cached", "")
+        return cached if cached.isalnum() else self.id
+
+    @property
     def is_result(self) -> bool:
         """Whether training it again would only give the same: it ended, or it diverged."""
         if self.status == "FINISHED":

@@ -9,7 +9,7 @@ from factorial.record import reading
 from factorial.record.reading import RecordedRun
 from factorial.record.refusals import asking
 from factorial.record.store import Store
-from factorial.settings.messages import BadInput
+from factorial.settings.messages import BadInput, shown
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ def of_experiment(store: Store, name: str) -> Selection:
 
 
 def of_filter(store: Store, words: str) -> Selection:
-    runs = once(reading.search(store, words, f"filter={words}"))
+    runs = once(reading.search(store, words, f"filter={shown(words)}"))
     if not runs:
-        raise BadInput(f"filter={words}: no run on record answers to it")
+        raise BadInput(f"filter={shown(words)}: no run on record answers to it")
     return Selection(f"filter {words}", file_name(f"filter-{words}"), runs, None, {})
 
 

@@ -89,7 +89,7 @@ def read(store: Store, run: RecordedRun) -> RunFiles:
     require_result(run)
     metrics = untrusted.read_json(*named(store, run, "metrics.json"))
     results = {"MLflow": of_store(store, run), "metrics.json": of_file(metrics, run)}
-    seen = artifact(store, trained_by(run), predictions.FILE)
+    seen = artifact(store, run.source, predictions.FILE)
     if seen is not None:
         digest = hashlib.sha256(seen.read_bytes()).hexdigest()
         results[predictions.FILE] = [(0, "predictions", digest)]
@@ -116,21 +116,15 @@ def named(store: Store, run: RecordedRun, name: str) -> tuple[Path, str]:
     return file, f"run={run.id}: {name}"
 
 
-def trained_by(run: RecordedRun) -> str:
-    """The id of the run whose weights and predictions a run stands for: of a copy, its source."""
-    return run.tags.get("cached", run.id)
-
-
 def weights(store: Store, run: RecordedRun) -> str | None:
     """The digest of the weights that a run ended with; None where their file is gone."""
-    file = artifact(store, trained_by(run), "weights.safetensors")
+    file = artifact(store, run.source, "weights.safetensors")
     if file is None:
         return None
     try:
         return fingerprint(load(file.read_bytes()))
     except (OSError, SafetensorError) as error:
-        source = trained_by(run)
-        raise BadInput(f"run={source}: weights.safetensors is damaged ({error})") from error
+        raise BadInput(f"run={run.source}: weights.safetensors is damaged ({error})") from error
 
 
 def of_store(store: Store, run: RecordedRun) -> list[Row]:

@@ -32,11 +32,10 @@ def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[n
     model: nn.Module = instantiate(
         "model", config.model, config.allow, config.data.shape, config.data.classes
     )
-    source = evidence.trained_by(run)
-    file = artifact(store, source, FILE)
+    file = artifact(store, run.source, FILE)
     if file is None:
-        copied = f", of which run {run.id} is a copy" if source != run.id else ""
-        raise BadInput(f"run={source}{copied}: {FILE} is not among its files")
+        copied = f", of which run {run.id} is a copy" if run.source != run.id else ""
+        raise BadInput(f"run={run.source}{copied}: {FILE} is not among its files")
     try:
         model.load_state_dict(load(file.read_bytes()))
     except (OSError, SafetensorError, RuntimeError) as error:

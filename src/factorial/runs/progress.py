@@ -130,7 +130,7 @@ def answer(trial: Trial, store: Store, progress: Progress) -> Outcome:
     result = progress.result
     assert result is not None
     outcome = Outcome(trial.name, run_id=result.id, origin="cached")
-    outcome.folder = store.outputs / "runs" / source(result) / "artifacts"
+    outcome.folder = store.outputs / "runs" / result.source / "artifacts"
     if needs_copy(trial, result):
         outcome.run_id = record_copy(trial, store, result, progress.left)
     outcome.validation = result.metrics.get("validation/accuracy")
@@ -144,19 +144,13 @@ def answer(trial: Trial, store: Store, progress: Progress) -> Outcome:
     return outcome
 
 
-def source(result: RecordedRun) -> str:
-    """The id of the run that was trained, which has the files."""
-    cached = result.tags.get("cached", "")
-    return cached if cached.isalnum() else result.id
-
-
 def warn_of_missing_files(store: Store, result: RecordedRun) -> None:
     """A server is not asked: it would send them."""
-    folder = store.outputs / "runs" / source(result) / "artifacts"
+    folder = store.outputs / "runs" / result.source / "artifacts"
     gone = [name for name in (WEIGHTS, predictions.FILE) if not (folder / name).is_file()]
     if gone and not store.is_remote:
         console.warn(
-            f"run {source(result)} answers, but {' and '.join(gone)} are gone from its folder: "
+            f"run {result.source} answers, but {' and '.join(gone)} are gone from its folder: "
             f"fresh=true makes them again"
         )
 
@@ -173,9 +167,9 @@ def record_copy(trial: Trial, store: Store, result: RecordedRun, left: RecordedR
     """
     run = open_run(trial, store, left, place_of(result, trial))
     made = {key: value for key, value in result.tags.items() if key.startswith("git.")}
-    run.tag(cached=source(result), **made)
+    run.tag(cached=result.source, **made)
     for name in ORIGINS:
-        if (file := artifact(store, source(result), name)) is not None:
+        if (file := artifact(store, result.source, name)) is not None:
             run.write(name, file.read_text())
     run.log_rows(reading.rows(store, result))
     run.conclude({k: v for k, v in result.metrics.items() if not reading.is_curve(k)})
