@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from conftest import client, train
+from conftest import client
 from filelock import FileLock
+from processes import train
 from recorded import opened
 
 from factorial.commands.clean import clean, main

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import NOWHERE, ROOT, recorded, train
+from conftest import ROOT, recorded
+from processes import NOWHERE, train
 
 pytestmark = pytest.mark.slow
 

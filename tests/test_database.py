@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import SERVER, client, train
+from conftest import client
+from processes import SERVER, train
 from recorded import empty, opened, planted, product, seen_anew, single, sweep
 
 from factorial.record import database, reading, selection

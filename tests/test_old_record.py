@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import recorded, train
+from conftest import recorded
+from processes import train
 from recorded import opened
 
 from factorial.record.reading import search

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import children, parents, recorded, sweep, table, train
+from conftest import children, parents, recorded, sweep, table
 from hydra.core.utils import JobReturn, JobStatus
+from processes import train
 
 from factorial.results import Outcome
 from factorial.runs.ending import run_in_worker

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import NOWHERE, ROOT
+from conftest import ROOT
+from processes import NOWHERE
 
 pytestmark = pytest.mark.slow
 

@@ -17,8 +17,9 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, client, recorded, train
+from conftest import ROOT, client, recorded
 from PIL import Image, ImageOps
+from processes import train
 
 from factorial.record import predictions
 from factorial.reuse import images, weights

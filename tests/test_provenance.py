@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import recorded, train
+from conftest import recorded
+from processes import train
 
 from factorial.record import provenance
 

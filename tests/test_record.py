@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import client, recorded, train
+from conftest import client, recorded
 from mlflow.entities import Run
+from processes import train
 from safetensors.torch import load_file
 
 from factorial.record import writing

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, Started, recorded, start, train
+from conftest import ROOT, recorded
+from processes import Started, start, train
 
 RUN = ["data=digits", "model=mlp", "optimizer=adam"]
 

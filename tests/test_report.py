@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import client, parents, train
+from conftest import client, parents
 from playwright.sync_api import Browser, Error, sync_playwright
+from processes import train
 from recorded import compared, look, opened, planted, product, sweep
 
 from factorial.comparison import findings, report, wording

@@ -7,7 +7,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import client, curves_are_whole, recorded, start, train, weights
+from conftest import client, curves_are_whole, recorded, weights
+from processes import start, train
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, serve, train
+from conftest import ROOT
 from mlflow import MlflowClient
+from processes import serve, train
 
 from factorial import compat
 

@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import read, serve, start, train
 from mlflow import MlflowClient
+from processes import read, serve, start, train
 
 pytestmark = pytest.mark.slow
 

@@ -13,13 +13,11 @@ from conftest import (
     curves_are_whole,
     parents,
     recorded,
-    start,
     sweep,
-    sweep_apart,
     table,
-    train,
     weights,
 )
+from processes import start, sweep_apart, train
 
 pytestmark = pytest.mark.slow
 

@@ -9,15 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import CPU, configured, digits, put
-from sklearn.metrics import accuracy_score
 from torch.optim import lr_scheduler
 
-from factorial.results import Epoch, Evaluation
-from factorial.settings.messages import BadInput
+from factorial.results import Epoch
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config
 from factorial.training import trainer
-from factorial.training.data import Data, Split
+from factorial.training.data import Data
 from factorial.training.environment import derive_seed, permutation
 
 OPTIMIZERS = {
@@ -122,18 +120,6 @@ def test_each_schedule_is_the_one_of_torch_over_the_whole_run(name: str, referen
         state.optimizer.step()
         state.schedule.step()
         expected.step()
-
-
-def test_accuracy_and_loss_equal_those_of_scikit_learn_and_of_torch() -> None:
-    config = configured("model=linear", "optimizer=sgd")
-    state, splits, _ = trained(config, epochs=3)
-    evaluation = trainer.evaluate(state.model, splits.test, "float32")
-    images, labels = splits.test[torch.arange(len(splits.test))]
-    with torch.no_grad():
-        logits = state.model(images)
-    assert evaluation is not None
-    assert evaluation.accuracy == accuracy_score(labels.numpy(), logits.argmax(1).numpy())
-    assert evaluation.loss == pytest.approx(F.cross_entropy(logits, labels).item(), rel=1e-5)
 
 
 def test_one_seed_gives_equal_bits_and_two_seeds_do_not() -> None:
@@ -264,11 +250,6 @@ def test_a_loss_that_is_not_finite_ends_training() -> None:
         trained(configured("optimizer=sgd", "optimizer.lr=1e30"))
 
 
-def test_an_infinite_loss_is_not_finite_either() -> None:
-    with pytest.raises(trainer.Diverged, match="the training loss is inf in epoch 1"):
-        trained(own("Hopeless", "data.batch_size=1293"))
-
-
 def test_a_later_epoch_that_diverges_is_named() -> None:
     state, splits, _ = trained(configured("model=linear"))
     state.model[1].weight.data.fill_(math.nan)
@@ -288,124 +269,6 @@ def test_the_step_stands_once() -> None:
     assert sum(source.read_text().count(".backward()") for source in sources) == 1
 
 
-def test_gradient_norms_are_means_over_the_batches_of_each_layers_own() -> None:
-    """By torch's autograd, batch by batch, on a copy that is trained beside."""
-    config = configured("model=mlp", "model.hidden=[16]", "optimizer=sgd", "data.batch_size=500")
-    (row,) = trained(config)[2]
-    beside, splits = trainer.start(config, CPU), digits(config)
-    norms = []
-    for index in permutation(len(splits.train), derive_seed(0, "order", 1)).split(500):
-        images, labels = splits.train[index]
-        weights = [beside.model[1].weight, beside.model[3].weight]
-        beside.optimizer.zero_grad()
-        loss = F.cross_entropy(beside.model(images), labels)
-        norms.append([g.square().sum().sqrt() for g in torch.autograd.grad(loss, weights)])
-        F.cross_entropy(beside.model(images), labels).backward()
-        beside.optimizer.step()
-    expected = torch.tensor(norms).mean(0).tolist()
-    assert row.gradients == pytest.approx(expected, rel=1e-5)
-
-
-class Odd(torch.nn.Module):
-    """A layer that is trained, one that has no part in the loss, one that is frozen, a scale."""
-
-    def __init__(self, shape: list[int], classes: int) -> None:
-        super().__init__()
-        self.used, self.unused = torch.nn.Linear(64, classes), torch.nn.Linear(64, classes)
-        self.frozen = torch.nn.Linear(64, classes).requires_grad_(False)
-        self.scale = torch.nn.Parameter(torch.ones(1))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        flat = images.flatten(1)
-        return (self.used(flat) + self.frozen(flat)) * self.scale
-
-
-class OnlyScales(torch.nn.Module):
-    """Parameters, of which none is a layer's matrix."""
-
-    def __init__(self, shape: list[int], classes: int) -> None:
-        super().__init__()
-        self.scale = torch.nn.Parameter(torch.ones(classes))
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return images.flatten(1)[:, : len(self.scale)] * self.scale
-
-
-class Drawing(torch.nn.Linear):
-    """Draws in evaluation too, as Monte Carlo dropout does."""
-
-    def __init__(self, shape: list[int], classes: int) -> None:
-        super().__init__(64, classes)
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return super().forward(F.dropout(images.flatten(1), 0.5, training=True))
-
-
-class OnceOnly(Odd):
-    """Of which a layer has a part in the first batch alone."""
-
-    used_up = False
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits = super().forward(images)
-        if not self.used_up:
-            logits, self.used_up = logits + self.unused(images.flatten(1)), True
-        return logits
-
-
-class Hopeless(Odd):
-    """The first class has probability 0, so the loss of its examples is infinite."""
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits = super().forward(images)
-        return torch.cat([torch.full_like(logits[:, :1], -math.inf), logits[:, 1:]], dim=1)
-
-
-class Empty(torch.nn.Flatten):
-    """A model that has nothing to train."""
-
-    def __init__(self, shape: list[int], classes: int) -> None:
-        super().__init__()
-
-
-def own(name: str, *words: str) -> Config:
-    target = f"model._target_=test_trainer.{name}"
-    return configured("model=linear", target, "allow=[test_trainer]", *words)
-
-
-def test_a_layer_without_a_gradient_has_norm_0_and_one_that_is_not_trained_has_none() -> None:
-    (row,) = trained(own("Odd"))[2]
-    assert len(row.gradients) == 2
-    assert row.gradients[0] > 0 and row.gradients[1] == 0
-    assert trained(own("OnlyScales"))[2][0].gradients == ()
-
-
-def test_a_batch_moves_no_layer_that_had_no_part_in_it() -> None:
-    """Adam's momentum would, were the gradient 0 instead of none."""
-    config = own("OnceOnly")
-    state = trainer.start(config, CPU)
-    start, training = state.model.unused.weight.clone(), trainer.fit(state, digits(config), config)
-    next(training)
-    moved = state.model.unused.weight.clone()
-    next(training)
-    assert not torch.equal(moved, start)
-    assert torch.equal(state.model.unused.weight, moved)
-
-
-def test_a_model_that_draws_in_evaluation_draws_the_same_again() -> None:
-    config = own("Drawing")
-    state, splits, _ = trained(config)
-    first = trainer.final(state.model, splits.test, config)[1]
-    torch.rand(17)
-    assert torch.equal(trainer.final(state.model, splits.test, config)[1], first)
-
-
-def test_a_model_without_parameters_is_refused() -> None:
-    line = r"model\._target_=test_trainer\.Empty: allowed is a model that has parameters"
-    with pytest.raises(BadInput, match=line):
-        trainer.start(own("Empty"), CPU)
-
-
 def test_without_the_last_batch_the_training_loss_is_the_mean_over_the_others() -> None:
     words = ("model=linear", "optimizer=sgd", "optimizer.lr=1e-30", "data.drop_last=true")
     state, splits, (row,) = trained(configured(*words))
@@ -416,96 +279,3 @@ def test_without_the_last_batch_the_training_loss_is_the_mean_over_the_others() 
     with torch.no_grad():
         wanted = F.cross_entropy(state.model(images), labels).item()
     assert row.train_loss == pytest.approx(wanted, rel=1e-5)
-
-
-def row_of(epoch: int, accuracy: float | None) -> Epoch:
-    validation = None if accuracy is None else Evaluation(1.0, accuracy)
-    return Epoch(epoch, 1.0, validation, 0.1, (), "")
-
-
-@pytest.mark.parametrize(
-    ("accuracies", "best"),
-    [
-        ([0.5], {"best/validation_accuracy": 0.5, "best/epoch": 1}),
-        ([0.5, 0.9, 0.7, 0.9], {"best/validation_accuracy": 0.9, "best/epoch": 2}),
-        ([0.0, 0.0], {"best/validation_accuracy": 0.0, "best/epoch": 1}),
-        ([None, None], {}),
-        ([], {}),
-    ],
-)
-def test_the_best_epoch_is_the_first_with_the_highest_validation_accuracy(
-    accuracies: list[float | None], best: dict[str, float]
-) -> None:
-    rows = [row_of(epoch, accuracy) for epoch, accuracy in enumerate(accuracies, start=1)]
-    assert trainer.best(rows) == best
-
-
-def examples(count: int) -> Split:
-    drawn = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 17, (count, 8, 8), dtype=torch.uint8, generator=drawn)
-    return Split(images, torch.randint(0, 10, (count,), generator=drawn), white=16)
-
-
-def test_logits_are_those_of_each_example_in_order_in_float32() -> None:
-    """2,500 examples, which are more than are evaluated at once."""
-    model, split = trainer.start(configured(), CPU).model, examples(2500)
-    for precision in ("float32", "bfloat16"):
-        logits = trainer.predict(model, split, precision)
-        assert logits.shape == (2500, 10) and logits.dtype == torch.float32
-        assert not logits.requires_grad
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, precision == "bfloat16"):
-            wanted = model(split.images.float() / 16).float()
-        torch.testing.assert_close(logits, wanted, rtol=1e-2, atol=1e-2)
-    exact = trainer.predict(model, split, "float32")
-    assert not torch.equal(logits, exact)
-    torch.testing.assert_close(exact, model(split.images.float() / 16), rtol=1e-5, atol=1e-6)
-
-
-def test_to_predict_changes_nothing_and_drops_nothing() -> None:
-    """Batch norm's running means are those of training, and every unit counts."""
-    norm, drop = torch.nn.BatchNorm1d(64), torch.nn.Dropout(0.5)
-    model, split = torch.nn.Sequential(torch.nn.Flatten(), norm, drop), examples(300)
-    model.train()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
-    logits = trainer.predict(model, split, "float32")
-    for name, value in model.state_dict().items():
-        assert torch.equal(value, before[name]), name
-    wanted = split.images.float().flatten(1) / 16 / (1 + norm.eps) ** 0.5
-    torch.testing.assert_close(logits, wanted)
-
-
-def test_nothing_held_out_is_no_evaluation() -> None:
-    model = trainer.start(configured(), CPU).model
-    assert trainer.evaluate(model, examples(0), "float32") is None
-    assert trainer.evaluate(model, examples(1), "float32") is not None
-
-
-def test_loss_and_accuracy_of_logits_that_can_be_worked_out_by_hand() -> None:
-    """Three examples of two classes: softmax of (0, log 3) is (1/4, 3/4)."""
-    logits = torch.tensor([[0.0, math.log(3)]] * 3)
-    evaluation = trainer.judge(logits, torch.tensor([1, 1, 0]))
-    assert evaluation.accuracy == 2 / 3
-    assert evaluation.loss == pytest.approx((2 * math.log(4 / 3) + math.log(4)) / 3)
-
-
-def test_closing_metrics_are_those_of_the_test_set_and_the_parameters() -> None:
-    config = configured("model=mlp", "model.hidden=[16]")
-    state, splits, _ = trained(config, epochs=2)
-    closing, logits = trainer.final(state.model, splits.test, config)
-    assert list(closing) == ["test/loss", "test/accuracy", "parameters"]
-    assert closing["parameters"] == 64 * 16 + 16 + 16 * 10 + 10
-    labels = splits.test.labels
-    assert closing["test/accuracy"] == accuracy_score(labels.numpy(), logits.argmax(1).numpy())
-    assert closing["test/loss"] == pytest.approx(F.cross_entropy(logits, labels).item())
-
-
-def test_accuracy_as_published_is_that_on_pixels_that_are_not_divided() -> None:
-    config = configured("data.test_unscaled=true", "optimizer.lr=0.01")
-    state, splits, _ = trained(config, epochs=2)
-    closing, logits = trainer.final(state.model, splits.test, config)
-    with torch.no_grad():
-        wanted = state.model(splits.test.images.float()).argmax(1)
-    share = (wanted == splits.test.labels).sum().item() / 360
-    assert closing["test/accuracy_as_published"] == share != closing["test/accuracy"]
-    scaled = trainer.predict(state.model, splits.test, "float32")
-    assert torch.equal(logits, scaled)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CPU, asked, configured, put, recorded, train
+from conftest import CPU, asked, configured, put, recorded
+from processes import train
 from recorded import seen_anew
 
 from factorial.record import untrusted

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import ROOT, SERVER, recorded
+from conftest import ROOT, recorded
 from hydra import initialize_config_dir
+from processes import SERVER
 
 from factorial import cli
 from factorial.settings.combination import Combination

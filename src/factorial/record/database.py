@@ -29,12 +29,19 @@ PLACES = (
 def ensure(database: Path, set_up: Callable[[str], object]) -> None:
     """Afterwards there is a whole one; `set_up` makes one at a URI. By one process at a time.
 
-    Raises BadInput for a file that is something else, and OSError.
+    Raises BadInput and OSError.
     """
     if database.exists() and is_unfinished(database):
         os.replace(database, database.with_name("mlflow.db.unfinished"))
     if not database.exists():
         create(database, set_up)
+
+
+def refuse_others(database: Path) -> None:
+    """Raises BadInput for a file that is something else, before anything is written beside it."""
+    if database.exists():
+        with reading(database) as connection:
+            connection.execute("select count(*) from sqlite_master")
 
 
 def is_unfinished(database: Path) -> bool:

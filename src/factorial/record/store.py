@@ -90,7 +90,9 @@ def connect(uri: str, experiment: str, outputs: Path) -> Store:
     """Raises BadInput, and OSError where there is no room or no permission."""
     outputs.mkdir(parents=True, exist_ok=True)
     is_local = not uri.startswith("http")
-    if not is_local:
+    if is_local:
+        database.refuse_others(outputs / DATABASE)
+    else:
         knock(uri)
     # a new database is set up by one process: several at once crash in each other's migrations
     with FileLock(outputs / ".mlflow.lock"), asking(place_of(uri, outputs)):
