@@ -149,9 +149,3 @@ def seen_anew(folder: Path) -> Store:
     """The local store below `folder`, to read, as a process finds it that has not opened it yet."""
     connect.cache_clear()
     return look_into(Tracking("local", None, "", None, None), str(folder))
-
-
-def look(folder: Path) -> Store:
-    """The store below a folder, opened anew."""
-    connect.cache_clear()
-    return look_into(Tracking("local", None, "", None, None), str(folder))

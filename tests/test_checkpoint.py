@@ -104,6 +104,32 @@ def test_what_a_run_leaves_on_the_way_is_bounded(trunk: Trunk) -> None:
     assert names(trunk) == ["final-1.safetensors", "partial-20-3.safetensors"]
 
 
+def test_each_platform_has_states_of_its_own(trunk: Trunk, tmp_path: Path) -> None:
+    trunk.save(Position(2, 0), TREE, final=True)
+    assert Trunk(tmp_path, "a" * 64, "cpu, 2 threads").load(last=9) is None
+
+
+def test_a_state_within_the_next_epoch_is_too_far(trunk: Trunk) -> None:
+    trunk.save(Position(3, 0), {"at": "its end"}, final=True)
+    trunk.save(Position(3, 2), {"at": "beyond it"}, final=False)
+    assert trunk.load(3)[1]["at"] == "its end"  # type: ignore[index]
+    assert trunk.load(4)[1]["at"] == "beyond it"  # type: ignore[index]
+
+
+def test_what_stands_further_on_is_no_spare_of_what_is_saved(trunk: Trunk) -> None:
+    trunk.save(Position(0, 9), {}, final=False)
+    for batch in (1, 2, 3):
+        trunk.save(Position(0, batch), {}, final=False)
+    assert names(trunk) == [f"partial-0-{batch}.safetensors" for batch in (2, 3, 9)]
+
+
+def test_tensors_that_share_their_memory_are_saved_each_by_itself(trunk: Trunk) -> None:
+    tied = torch.arange(6.0)
+    trunk.save(Position(1, 0), {"one": tied, "same": tied, "part": tied[2:4]}, final=True)
+    state = trunk.load(last=1)[1]  # type: ignore[index]
+    assert same(state, {"one": tied, "same": tied, "part": torch.tensor([2.0, 3.0])})
+
+
 def damage(file: Path, kind: str) -> None:
     content = bytearray(file.read_bytes())
     if kind == "truncated":

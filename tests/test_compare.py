@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import recorded
 from conftest import ROOT
-from recorded import look, opened, planted, product, single, sweep
+from recorded import opened, planted, product, seen_anew, single, sweep
 
 from factorial.comparison import findings, table
 from factorial.comparison.table import Comparison
@@ -28,7 +28,7 @@ def square(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(folder: Path, **asked: str) -> Comparison:
-    store = look(folder)
+    store = seen_anew(folder)
     words = {"sweep": None, "experiment": None, "filter": None} | asked
     return table.load(store, selection.select(store, Asked(**words)))
 
@@ -37,7 +37,7 @@ def test_the_newest_sweep_is_the_default_and_others_go_by_how_they_begin(tmp_pat
     store = opened(tmp_path)
     sweep(store, planted(SQUARE))
     second = sweep(store, planted(product(model=["linear", "mlp"], seed=[0, 1])))
-    first = selection.select(look(tmp_path), Asked(None, "planted", None))
+    first = selection.select(seen_anew(tmp_path), Asked(None, "planted", None))
     assert len(first.runs) == 12 + 4
     newest = load(tmp_path)
     assert newest.parent == second.id
@@ -133,7 +133,7 @@ def test_curves_of_all_runs_are_those_that_were_recorded(tmp_path: Path) -> None
 
 def test_curves_come_in_few_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep(opened(tmp_path), planted(product(seed=range(30))))
-    store = look(tmp_path)
+    store = seen_anew(tmp_path)
     backend = store.client._tracking_client.store
     asked: list[str] = []
     bulk = backend.get_metric_history_bulk

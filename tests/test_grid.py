@@ -76,6 +76,14 @@ def test_ranges_have_levels_and_intervals_do_not() -> None:
         combinations(["optimizer.lr=interval(0,1)"], {}, [])
 
 
+def test_a_sweep_has_at_least_one_combination_and_at_most_100_000() -> None:
+    with pytest.raises(BadInput, match="100489 combinations: allowed are 100000 in one sweep"):
+        combinations(["seed=range(0,317)", "data.seed=range(0,317)"], {}, [])
+    for word in ("seed=range(3,3)", "seed=range(0,100001)"):
+        with pytest.raises(BadInput, match="allowed is what gives 1 to 100000 levels"):
+            combinations([word], {}, [])
+
+
 def test_a_level_typed_twice_is_one_combination() -> None:
     grid = combinations(["seed=1,2,1", "model=linear,linear"], {}, [])
     assert grid == [["seed=1", "model=linear"], ["seed=2", "model=linear"]]
@@ -162,6 +170,9 @@ def test_a_longer_run_leaves_behind_what_its_shorter_siblings_end_with(tmp_path:
     keep = [member.trial.config.keep for member in adopted if member.trial]
     assert keep == [[3, 6], [], [3]] * 2
     assert adopted[-1].context == ()
+    apart = [["seed=0", "epochs.count=2"], ["seed=1", "epochs.count=5"], ["seed=1", "epochs=smoke"]]
+    adopted = adopt(members(tmp_path, *apart), family)
+    assert [member.trial.config.keep for member in adopted if member.trial] == [[], [1], []]
 
 
 def test_a_member_is_the_same_in_another_process(tmp_path: Path) -> None:

@@ -110,6 +110,29 @@ def abandon(one: Trial, host: str = "another") -> str:
     return run.id
 
 
+def test_what_was_left_behind_resumes_and_what_is_longer_continues(outputs: Path) -> None:
+    bring(outputs, *LINEAR)
+    longer = trial(outputs, *LINEAR[:-1], "epochs=3")
+    store = store_of(longer)
+    assert (progress_of(longer, store).state, progress_of(longer, store).epoch) == ("continues", 1)
+    abandon(longer)
+    assert progress_of(longer, store, locked=True).state == "resumes"
+
+
+def test_a_copy_has_each_point_once_and_ends_as_its_run_did(outputs: Path) -> None:
+    words = [*LINEAR[:-1], "epochs=3"]
+    bring(outputs, *words)
+    assert "nan in epoch 1" in bring(outputs, *words, "optimizer.lr=1e38").reason
+    with pytest.raises(SystemExit):
+        sweep(outputs, "data=digits", *words, "optimizer.lr=0.1,1e38")
+    copies = [run for run in children(outputs) if "cached" in run.data.tags]
+    assert sorted(run.info.status for run in copies) == ["FAILED", "FINISHED"]
+    whole = next(run for run in copies if run.info.status == "FINISHED")
+    for name in ("train/loss", "validation/accuracy", "gradient_norm/layer1"):
+        points = client(outputs).get_metric_history(whole.info.run_id, name)
+        assert [point.step for point in points] == [1, 2, 3]
+
+
 def test_a_run_left_by_another_host_is_taken_over_by_who_holds_the_lock(outputs: Path) -> None:
     one = trial(outputs, *LINEAR)
     left = abandon(one)

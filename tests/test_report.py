@@ -12,7 +12,7 @@ import pytest
 from conftest import client, parents
 from playwright.sync_api import Browser, Error, sync_playwright
 from processes import train
-from recorded import compared, look, opened, planted, product, sweep
+from recorded import compared, opened, planted, product, seen_anew, sweep
 
 from factorial.comparison import findings, report, wording
 from factorial.comparison.findings import Findings
@@ -278,9 +278,9 @@ def test_a_parent_deleted_meanwhile_costs_the_attachment_alone(
 ) -> None:
     store = opened(tmp_path)
     parent = sweep(store, planted(SQUARE))
-    chosen = selection.select(look(tmp_path), Asked(None, None, None))
+    chosen = selection.select(seen_anew(tmp_path), Asked(None, None, None))
     store.client.delete_run(parent.id)
-    report.publish(look(tmp_path), chosen)
+    report.publish(seen_anew(tmp_path), chosen)
     assert (tmp_path / "report" / chosen.slug / "index.html").is_file()
 
 

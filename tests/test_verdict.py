@@ -139,3 +139,18 @@ def test_the_commit_alone_is_no_difference() -> None:
 def test_features_of_the_cpu_are_told_by_what_differs() -> None:
     (found,) = verdict.of_provenance({"cpu.features": "avx sse"}, {"cpu.features": "sse amx"})
     assert (found.recorded, found.here) == ("avx", "amx")
+
+
+def test_each_part_of_a_recipe_is_of_its_kind() -> None:
+    parts = ("config.optimizer.lr", "data", "validation", "code.trainer", "versions.torch")
+    kinds = []
+    for part in parts:
+        old: dict[str, Any] = {}
+        nested = old
+        *folders, name = part.split(".")
+        for folder in folders:
+            nested = nested.setdefault(folder, {})
+        nested[name] = "was"
+        (difference,) = verdict.of_recipes(old, {})
+        kinds.append(difference.kind)
+    assert kinds == ["config", "data", "data", "code", "environment"]

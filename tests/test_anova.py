@@ -1,0 +1,189 @@
+"""Effects and shares of the variance: against statsmodels, closed forms, and what was planted."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from statsmodels.formula.api import ols
+from statsmodels.stats.anova import anova_lm
+
+from factorial.comparison import anova
+
+
+def planted(
+    rng: np.random.Generator, model: float, optimizer: float, both: float, sd: float, seeds: int
+) -> pd.DataFrame:
+    """A 2 x 2 over seeds, with effects that are known."""
+    rows = [
+        (m, o, str(seed), 0.9 + model * (m == "mlp") + optimizer * (o == "adam")
+         + both * (m == "mlp" and o == "adam") + rng.normal(0, sd))
+        for m, o, seed in itertools.product(("linear", "mlp"), ("sgd", "adam"), range(seeds))
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["model", "optimizer", "seed", "score"])
+
+
+LEVELS = {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
+
+
+def test_planted_effects_are_recovered_within_their_intervals() -> None:
+    runs = planted(np.random.default_rng(5), 0.05, 0.02, 0.0, 0.002, seeds=8)
+    table = anova.level_effects(runs, ["model", "optimizer"], LEVELS, "score")
+    assert table["level"].tolist() == ["mlp", "adam"]
+    for estimate, truth in zip(table["estimate"], (0.05, 0.02), strict=True):
+        assert estimate.low <= truth <= estimate.high
+
+
+@pytest.mark.slow
+def test_shares_are_those_of_the_planted_effects() -> None:
+    """Balanced 2 x 2: a factor's variance is (effect / 2)^2, the interaction's (effect / 4)^2."""
+    runs = planted(np.random.default_rng(6), 0.04, 0.02, 0.02, 0.003, seeds=200)
+    table = anova.analyse(runs, ["model", "optimizer"], "score").table.set_index("term")
+    variances = {"model": 0.025**2, "optimizer": 0.015**2, "model x optimizer": 0.005**2}
+    total = sum(variances.values()) + 0.003**2
+    for term, variance in variances.items():
+        line = table.loc[term]
+        assert line["share"] == pytest.approx(variance / total, abs=0.02)
+        assert line["low"] <= variance / total <= line["high"]
+    assert table["share"].sum() == pytest.approx(1)
+
+
+def test_sums_of_squares_f_and_p_are_those_of_statsmodels() -> None:
+    """Three factors, one cell of them empty and one short of a seed, so that the order matters."""
+    rng = np.random.default_rng(7)
+    rows = [
+        (a, b, c, s, rng.normal() + (a == "x") * (c == "u"))
+        for a, b, c, s in itertools.product("xy", "pqr", "uv", "012")
+    ]
+    runs = pd.DataFrame(rows, columns=["a", "b", "c", "seed", "score"])
+    runs = runs[~((runs.a == "x") & (runs.b == "p") & (runs.c == "u"))].iloc[1:]
+    pairs = "C(a, Sum):C(b, Sum) + C(a, Sum):C(c, Sum) + C(b, Sum):C(c, Sum)"
+    fitted = ols(f"score ~ C(a, Sum) + C(b, Sum) + C(c, Sum) + {pairs}", runs).fit()
+    expected = anova_lm(fitted, typ=2)
+    analysis = anova.analyse(runs, ["a", "b", "c"], "score")
+    told = analysis.table.iloc[:6]
+    assert told["term"].tolist() == ["a", "b", "c", "a x b", "a x c", "b x c"]
+    assert told["df"].tolist() == expected["df"].tolist()[:-1] == [1, 2, 1, 2, 1, 2]
+    assert told["sum"].to_numpy() == pytest.approx(expected["sum_sq"].to_numpy()[:-1])
+    assert told["F"].to_numpy() == pytest.approx(expected["F"].to_numpy()[:-1])
+    assert told["p"].to_numpy() == pytest.approx(expected["PR(>F)"].to_numpy()[:-1])
+    assert analysis.rest == fitted.df_resid
+    rest = analysis.table.iloc[6:]
+    assert rest["sum"].sum() == pytest.approx(fitted.ssr)
+
+
+def test_factors_that_change_together_are_not_told_apart() -> None:
+    runs = planted(np.random.default_rng(8), 0.05, 0.02, 0, 0.002, seeds=3)
+    together = runs[(runs["model"] == "mlp") == (runs["optimizer"] == "adam")]
+    analysis = anova.analyse(together, ["model", "optimizer"], "score")
+    assert analysis.table.empty
+    assert analysis.notes == [
+        "model and optimizer change together: the data can't tell their effects apart"
+    ]
+
+
+def test_a_missing_cell_costs_the_interaction_alone_and_is_named() -> None:
+    runs = planted(np.random.default_rng(9), 0.05, 0.02, 0, 0.002, seeds=3)
+    partly = runs[(runs["model"] == "linear") | (runs["optimizer"] == "sgd")]
+    analysis = anova.analyse(partly, ["model", "optimizer"], "score")
+    assert analysis.table["term"].tolist() == ["model", "optimizer", "seeds"]
+    assert "model x optimizer: 1 of 4 combinations have no result" in analysis.notes[0]
+    effect = anova.level_effects(partly, ["model", "optimizer"], LEVELS, "score")
+    assert effect["over"].tolist() == [1, 1]
+
+
+def test_a_fraction_of_a_design_has_main_effects_and_says_so() -> None:
+    """Half of 2 x 2 x 2: every interaction is another factor's main effect."""
+    rng = np.random.default_rng(12)
+    rows = [
+        (a, b, c, s, 0.9 + 0.05 * (a == "1") + rng.normal(0, 0.002))
+        for a, b, c, s in itertools.product("01", "01", "01", "012")
+        if (int(a) + int(b) + int(c)) % 2 == 0
+    ]
+    runs = pd.DataFrame(rows, columns=["a", "b", "c", "seed", "score"])
+    analysis = anova.analyse(runs, ["a", "b", "c"], "score")
+    assert analysis.table["term"].tolist() == ["a", "b", "c", "seeds"]
+    assert analysis.table["share"].sum() == pytest.approx(1)
+    assert "too few combinations to tell interactions" in analysis.notes[0]
+
+
+def test_shares_of_an_unbalanced_design_are_said_not_to_add_up() -> None:
+    runs = planted(np.random.default_rng(13), 0.05, 0.02, 0.01, 0.002, seeds=3).iloc[1:]
+    notes = anova.analyse(runs, ["model", "optimizer"], "score").notes
+    assert notes == ["unbalanced: shares of the variance do not add up to 100 %"]
+
+
+def test_one_seed_has_shares_but_no_intervals() -> None:
+    runs = planted(np.random.default_rng(10), 0.05, 0.02, 0, 0.002, seeds=1)
+    analysis = anova.analyse(runs, ["model", "optimizer"], "score")
+    assert analysis.table["term"].tolist() == ["model", "optimizer", "interactions and noise"]
+    assert analysis.table[["low", "high", "F", "p"]].isna().all(axis=None)
+    assert any("one seed" in note for note in analysis.notes)
+
+
+@pytest.mark.parametrize("dropped", [0, 1, 2])
+def test_a_share_lies_within_its_interval_whatever_seeds_are_missing(dropped: int) -> None:
+    rng = np.random.default_rng(30)
+    for size in (0.0, 0.003, 0.04):
+        runs = planted(rng, size, size / 2, size / 4, 0.003, seeds=5).iloc[dropped:]
+        table = anova.analyse(runs, ["model", "optimizer"], "score").table[:3]
+        assert table["low"].notna().all()
+        assert (table["low"] <= table["share"] + 1e-12).all()
+        assert (table["share"] <= table["high"] + 1e-12).all()
+
+
+FACTORS = ["model", "optimizer"]
+
+
+def test_the_interval_of_a_share_is_a_jackknife_over_seeds_on_log_odds() -> None:
+    """Shares by statsmodels, without each of four seeds in turn; Student's t of scipy."""
+    runs = planted(np.random.default_rng(33), 0.02, 0.012, 0.012, 0.003, seeds=4)
+
+    def log_odds(part: pd.DataFrame) -> np.ndarray:
+        model = "score ~ C(model, Sum) * C(optimizer, Sum)"
+        sums = anova_lm(ols(model, part).fit(), typ=2)["sum_sq"].to_numpy()
+        shares = sums[:3] / sums.sum()
+        return np.log(shares / (1 - shares))
+
+    left = np.array([log_odds(runs[runs["seed"] != seed]) for seed in "0123"])
+    error = np.sqrt(3 / 4 * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
+    half = stats.t.ppf(0.975, 3) * error
+    low, high = (1 / (1 + np.exp(-(log_odds(runs) + sign * half))) for sign in (-1, 1))
+    table = anova.analyse(runs, FACTORS, "score").table[:3]
+    assert (table["p"] < 0.05).all()
+    assert table["low"].to_numpy() == pytest.approx(low)
+    assert table["high"].to_numpy() == pytest.approx(high)
+
+
+def test_two_seeds_are_too_few_for_intervals_of_shares() -> None:
+    runs = planted(np.random.default_rng(34), 0.05, 0.02, 0.01, 0.003, seeds=2)
+    table = anova.analyse(runs, FACTORS, "score").table[:3]
+    assert table[["low", "high"]].isna().all(axis=None)
+    assert table[["F", "p"]].notna().all(axis=None)
+
+
+def test_a_setting_that_has_one_seed_alone_leaves_none_to_take_out() -> None:
+    runs = planted(np.random.default_rng(35), 0.05, 0.02, 0.01, 0.003, seeds=4)
+    others = (runs["model"] == "linear") | (runs["optimizer"] == "sgd") | (runs["seed"] == "0")
+    table = anova.analyse(runs[others], FACTORS, "score").table[:3]
+    assert table[["low", "high"]].isna().all(axis=None)
+
+
+def test_the_interval_of_a_term_that_may_as_well_be_nothing_begins_at_0() -> None:
+    runs = planted(np.random.default_rng(36), 0.05, 0.0, 0.0, 0.003, seeds=5)
+    table = anova.analyse(runs, FACTORS, "score").table.set_index("term")
+    assert table.loc["model", "p"] < 0.05 < table.loc["model x optimizer", "p"]
+    assert table.loc["model x optimizer", "low"] == 0 < table.loc["model", "low"]
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [(0.0, "all runs score alike"),
+     (0.05, "all seeds score alike: nothing to judge effects by")],
+)  # fmt: skip
+def test_seeds_that_score_alike_leave_nothing_to_judge_by(model: float, why: str) -> None:
+    runs = planted(np.random.default_rng(37), model, 0.0, 0.0, 0.0, seeds=3)
+    analysis = anova.analyse(runs, FACTORS, "score")
+    assert analysis.table.empty
+    assert analysis.notes == [why]

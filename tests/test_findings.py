@@ -1,0 +1,72 @@
+"""What a comparison finds, from runs whose results a test has chosen."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from recorded import compared, planted, product
+
+from factorial.comparison import findings
+from factorial.comparison.table import Comparison
+
+SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
+
+
+def of(accuracies: dict[str, list[float]]) -> Comparison:
+    """An optimizer's accuracies, a seed each."""
+    return compared(
+        {"optimizer": name, "seed": seed, "accuracy": value}
+        for name, values in accuracies.items()
+        for seed, value in enumerate(values)
+    )
+
+
+def test_the_time_of_a_setting_is_the_median_over_its_runs() -> None:
+    comparison = compared(planted(SQUARE))
+    runs = comparison.runs.assign(seconds=[1.0, 2.0, 30.0] * 4)
+    assert findings.board(replace(comparison, runs=runs))["seconds"].tolist() == [2.0] * 4
+
+
+def test_ranks_and_ties_are_counts_of_what_is_told_apart() -> None:
+    """Two that are alike, one far below both, and one that has a single seed: no rank."""
+    accuracies = {
+        "adam": [0.951, 0.950, 0.952], "sgd": [0.950, 0.952, 0.949],
+        "radam": [0.801, 0.800, 0.802], "nadam": [0.97],
+    }  # fmt: skip
+    board = findings.board(of(accuracies)).set_index("label")
+    assert board["rank"].to_dict() == {"adam": 1, "sgd": 1, "radam": 3, "nadam": None}
+    assert board["tied"].to_dict() == {"adam": 1, "sgd": 1, "radam": 0, "nadam": None}
+    assert board["tie"].to_dict() == {"adam": True, "sgd": True, "radam": False, "nadam": False}
+
+
+def test_with_seeds_as_blocks_what_seeds_share_does_not_count() -> None:
+    """A difference of 0.01 in every seed, beside 0.05 between seeds; then one of nothing."""
+    seeds = [0.90, 0.95, 0.85]
+    noise = [0.0005, -0.0005, 0.0]
+    above = [seed + 0.01 + by for seed, by in zip(seeds, noise, strict=True)]
+    board = findings.board(of({"sgd": seeds, "adam": above})).set_index("label")
+    assert board["rank"].to_dict() == {"sgd": 1, "adam": 1}
+    assert board["blocked"].to_dict() == {"sgd": 2, "adam": 1}
+    beside = [seed + by for seed, by in zip(seeds, [0.002, -0.001, 0.0], strict=True)]
+    board = findings.board(of({"sgd": seeds, "adam": beside})).set_index("label")
+    assert board["blocked"].to_dict() == {"sgd": 1, "adam": 1}
+
+
+def test_seeds_are_blocks_only_where_none_is_missing() -> None:
+    whole = compared(planted(SQUARE))
+    assert findings.board(whole)["blocked"].notna().all()
+    assert findings.board(replace(whole, runs=whole.runs.iloc[1:]))["blocked"].isna().all()
+
+
+def test_no_error_counts_as_half_an_image() -> None:
+    comparison = of({"sgd": [1.0, 0.9], "adam": [0.99, 0.0]})
+    wanted = [np.log10(0.5 / 6000), -1.0, -2.0, 0.0]
+    assert findings.log_error(comparison).tolist() == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_check_within_seeds_needs_two_of_them(seeds: int) -> None:
+    comparison = compared(planted([run for run in SQUARE if run["seed"] < seeds]))
+    accuracy = findings.find(comparison).accuracy
+    assert accuracy.square is not None
+    assert (accuracy.checks is not None) == (seeds > 1)
