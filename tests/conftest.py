@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
 from factorial.console import Display
+from factorial.record.store import Store, open_store
 from factorial.results import Outcome
 from factorial.runs.grid import combinations
 from factorial.runs.run import run_trial
@@ -138,6 +139,15 @@ def trial(folder: Path, *words: str) -> Trial:
 def bring(folder: Path, *words: str) -> Outcome:
     """A combination on the digits, brought to its end in this process."""
     return run_trial(trial(folder, *words), Display(brief=True))
+
+
+def store_of(one: Trial) -> Store:
+    return open_store(one.config.tracking, one.config.outputs)
+
+
+def artifacts(folder: Path, run: str) -> Path:
+    """Where a run's files lie."""
+    return folder / "runs" / run / "artifacts"
 
 
 def weights(folder: Path) -> dict[str, bytes]:

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from matplotlib.transforms import Bbox
 from recorded import compared, planted, product
 
 from factorial.comparison import findings, report
-from factorial.comparison.figures import maps, misread, sensitivity, style
+from factorial.comparison.figures import curves, maps, misread, sensitivity, style
 from factorial.comparison.findings import Findings
 from factorial.record.predictions import Predictions
 
@@ -197,6 +198,19 @@ def test_equal_ratios_of_error_are_equal_steps_of_colour() -> None:
     assert shade(1 - (low * high) ** 0.5) == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("picture", [curves.learning, curves.gradients])
+@pytest.mark.parametrize(("epochs", "ticks"), [(1, {"1"}), (3, {"1", "2", "3"})])
+def test_epochs_are_whole_numbers_be_it_a_single_one(
+    picture: Callable[[Findings], Figure], epochs: int, ticks: set[str]
+) -> None:
+    drawn = picture(findings.find(compared(planted(product(epochs=[epochs], seed=[0, 1])))))
+    shown = words(drawn)
+    for axes in drawn.axes:
+        low, high = axes.get_xlim()
+        places = {int(at) if at == int(at) else at for at in axes.get_xticks() if low < at < high}
+        assert {str(place) for place in places} == ticks <= shown
+
+
 @pytest.mark.slow
 def test_the_same_record_draws_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
@@ -217,7 +231,17 @@ def test_what_the_winner_misreads_is_shown_with_both_classes() -> None:
     predicted[[3, 14]] = [5, 9]
     images = rng.integers(0, 17, size=(2, 8, 8)).astype(np.uint8)
     seen = Predictions(labels, predicted, np.ones(100, np.float32), np.array([14, 3]), images)
-    assert {"4 as 9", "3 as 5"} <= words(misread.hardest(found("2 x 2"), seen))
+    hardest = misread.hardest(found("2 x 2"), seen)
+    assert {"4 as 9", "3 as 5"} <= words(hardest)
+    for place, image in enumerate(hardest.axes[0].images):
+        assert (image.get_array() == images[place]).all()
+        left, right, _, top = image.get_extent()
+        above = [
+            text.get_text()
+            for text in hardest.axes[0].texts
+            if left < text.get_position()[0] < right and text.get_position()[1] < top
+        ]
+        assert above == [("4 as 9", "3 as 5")[place]]
     matrix = words(misread.matrix(found("2 x 2"), seen))
     assert {"read as", "class", "10", "9", "1"} <= matrix
     assert any("2 of 100 test images misread" in text for text in matrix)

@@ -184,26 +184,21 @@ def sums_of_squares(
     means, sizes = groups.mean(), groups.size().to_numpy(dtype=float)
     settings, weights = means.index.to_frame(index=False), np.sqrt(sizes)[:, None]
     scores = weights[:, 0] * (means.to_numpy(dtype=float) - runs[score].mean())
+    columns = {term: weights * dummies(settings, term) for term in terms}
 
     def explained(kept: Sequence[Term]) -> float:
-        return float(((basis(settings, kept, weights).T @ scores) ** 2).sum())
+        basis = np.linalg.qr(np.hstack([weights, *(columns[term] for term in kept)]))[0]
+        return float(((basis.T @ scores) ** 2).sum())
 
     others = [[other for other in terms if not set(term) <= set(other)] for term in terms]
     pairs = zip(terms, others, strict=True)
     return Squares(
         np.array([explained([*kept, term]) - explained(kept) for term, kept in pairs]).clip(0),
-        [dummies(settings, term).shape[1] for term in terms],
+        [columns[term].shape[1] for term in terms],
         explained(terms),
         float((scores**2).sum()),
         float(((runs[score] - groups.transform("mean")) ** 2).sum()),
     )
-
-
-def basis(settings: pd.DataFrame, terms: Sequence[Term], weights: Array) -> Array:
-    """Orthonormal columns that span the terms' means, a row for each setting, weighted."""
-    columns = [np.ones((len(settings), 1)), *(dummies(settings, term) for term in terms)]
-    result: Array = np.linalg.qr(weights * np.hstack(columns))[0]
-    return result
 
 
 def jackknifed(

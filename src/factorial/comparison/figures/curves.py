@@ -20,21 +20,22 @@ def learning(findings: Findings) -> Figure | None:
         names["validation/accuracy"] = "validation accuracy"
     if table.empty:
         return None
+    bands = by_epoch(table, [*names])
+    ranked = [setting for setting in findings.board["label"] if setting in bands.index]
+    named, others = ranked[: style.MOST], ranked[style.MOST :]
     drawn = style.figure(7.5, 3.2 * len(names))
     for axes, (metric, words) in zip(drawn.subplots(len(names), squeeze=False)[:, 0],
                                      names.items(), strict=True):  # fmt: skip
-        others = findings.board["label"][style.MOST :]
         for setting in others:
-            means = table[table["label"] == setting].groupby("epoch")[metric].mean()
-            axes.plot(means.index, means, color="#CCCCCC", linewidth=0.6)
-        for number, setting in enumerate(findings.board["label"][: style.MOST]):
-            band(axes, table[table["label"] == setting], metric, number, setting)
+            axes.plot(bands.loc[setting][metric, "mean"], color="#CCCCCC", linewidth=0.6)
+        for number, setting in enumerate(named):
+            band(axes, bands.loc[setting][metric], number, setting)
         axes.set_ylabel(words)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        style.whole_ticks(axes.xaxis)
         axes.grid()
         style.beside(axes)
-        some = f"; grey: {len(others)} other settings" if len(others) else ""
+        some = f"; grey: {len(others)} other settings" if others else ""
         axes.set_title(style.over_seeds(findings, "band: lowest to highest") + some, loc="left")
         if metric == "train/loss":
             axes.set_yscale("log")
@@ -48,15 +49,18 @@ def joined(findings: Findings) -> pd.DataFrame:
     return findings.comparison.curves.merge(runs[["id", "label"]], on="id")
 
 
-def band(axes: Axes, table: pd.DataFrame, metric: str, number: int, words: str) -> None:
-    by_epoch = table.groupby("epoch")[metric].agg(["mean", "min", "max"]).dropna()
+def by_epoch(table: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
+    """Over seeds, each metric's `mean`, `min` and `max`, a row for each setting and epoch."""
+    return table.groupby(["label", "epoch"])[metrics].agg(["mean", "min", "max"])
+
+
+def band(axes: Axes, table: pd.DataFrame, number: int, words: str) -> None:
+    known = table.dropna()
     look = style.look(number)
-    every = max(1, len(by_epoch) // 12)
-    axes.plot(by_epoch.index, by_epoch["mean"], label=style.cut(words), markersize=4,
-              markevery=every, linewidth=1.3, **look)  # fmt: skip
-    axes.fill_between(
-        by_epoch.index, by_epoch["min"], by_epoch["max"], color=look["color"], alpha=0.18, lw=0
-    )
+    axes.plot(known["mean"], label=style.cut(words), markersize=4,
+              markevery=max(1, len(known) // 12), linewidth=1.3, **look)  # fmt: skip
+    axes.fill_between(known.index, known["min"], known["max"], color=look["color"], alpha=0.18,
+                      lw=0)  # fmt: skip
 
 
 def gradients(findings: Findings) -> Figure | None:
@@ -75,15 +79,15 @@ def gradients(findings: Findings) -> Figure | None:
     down = -(-len(shown) // across)
     drawn = style.figure(WIDTH * across + 1.6, 2.4 * down + 0.6)
     panels = drawn.subplots(down, across, sharey=True, squeeze=False)
+    bands = by_epoch(known, layers)
     for axes, setting in zip(panels.flat, shown, strict=False):
-        of_setting = known[known["label"] == setting]
         for number, layer in enumerate(layers):
-            band(axes, of_setting, layer, number, layer)
+            band(axes, bands.loc[setting][layer], number, layer)
         axes.set_yscale("log")
         style.log_ticks(axes.yaxis)
         style.panel_title(axes, setting, WIDTH)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        style.whole_ticks(axes.xaxis)
         axes.grid()
     for unused in list(panels.flat)[len(shown) :]:
         unused.set_visible(False)
