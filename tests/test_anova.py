@@ -136,24 +136,41 @@ def test_a_share_lies_within_its_interval_whatever_seeds_are_missing(dropped: in
 FACTORS = ["model", "optimizer"]
 
 
-def test_the_interval_of_a_share_is_a_jackknife_over_seeds_on_log_odds() -> None:
+def test_the_interval_of_a_share_is_a_jackknife_over_seeds_on_fishers_z() -> None:
     """Shares by statsmodels, without each of four seeds in turn; Student's t of scipy."""
     runs = planted(np.random.default_rng(33), 0.02, 0.012, 0.012, 0.003, seeds=4)
 
-    def log_odds(part: pd.DataFrame) -> np.ndarray:
+    def z(part: pd.DataFrame) -> np.ndarray:
         model = "score ~ C(model, Sum) * C(optimizer, Sum)"
         sums = anova_lm(ols(model, part).fit(), typ=2)["sum_sq"].to_numpy()
         shares = sums[:3] / sums.sum()
-        return np.log(shares / (1 - shares))
+        return 0.5 * np.log((1 + shares**0.5) / (1 - shares**0.5))
 
-    left = np.array([log_odds(runs[runs["seed"] != seed]) for seed in "0123"])
+    left = np.array([z(runs[runs["seed"] != seed]) for seed in "0123"])
     error = np.sqrt(3 / 4 * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
     half = stats.t.ppf(0.975, 3) * error
-    low, high = (1 / (1 + np.exp(-(log_odds(runs) + sign * half))) for sign in (-1, 1))
+    low, high = (np.tanh(z(runs) + sign * half) ** 2 for sign in (-1, 1))
+    assert (z(runs) > half).all()
     table = anova.analyse(runs, FACTORS, "score").table[:3]
     assert (table["p"] < 0.05).all()
     assert table["low"].to_numpy() == pytest.approx(low)
     assert table["high"].to_numpy() == pytest.approx(high)
+
+
+def test_a_share_of_nearly_nothing_beside_a_large_one_is_known_to_be_small() -> None:
+    rng = np.random.default_rng(38)
+    for _ in range(20):
+        runs = planted(rng, 0.04, 0.0, 0.0, 0.003, seeds=5)
+        table = anova.analyse(runs, FACTORS, "score").table.set_index("term")
+        assert table.loc["model", "low"] > 0.85
+        assert (table.loc[["optimizer", "model x optimizer"], "high"] < 0.05).all()
+
+
+def test_three_seeds_that_differ_leave_an_interval_from_0_though_f_tells_the_factor() -> None:
+    runs = planted(np.random.default_rng(1), 0.01, 0.0, 0.0, 0.006, seeds=3)
+    line = anova.analyse(runs, FACTORS, "score").table.iloc[0]
+    assert line["p"] < 0.05
+    assert (line["low"], line["high"] > 0.99) == (0, True)
 
 
 def test_two_seeds_are_too_few_for_intervals_of_shares() -> None:

@@ -4,7 +4,10 @@ import json
 import logging
 import multiprocessing
 import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,10 +15,12 @@ import torch
 from conftest import client, recorded
 from mlflow.entities import Run
 from processes import train
+from recorded import opened
 from safetensors.torch import load_file
 
 from factorial.record import writing
-from factorial.record.store import open_store
+from factorial.record.store import find_experiment, open_store
+from factorial.record.writing import DataSet
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Tracking
 
@@ -189,3 +194,38 @@ def test_a_server_out_of_reach_is_a_clear_error_within_15_seconds(
         open_store(tracking, str(tmp_path))
     assert time.monotonic() - began < 15
     server.close()
+
+
+def test_runs_that_add_one_data_set_at_the_same_moment_all_have_it(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+
+    def describe(run: writing.Run, digest: str, together: threading.Barrier) -> None:
+        together.wait()
+        run.describe({"epochs": 1}, DataSet("digits", digest, {"train": 1293}))
+
+    for number in range(10):  # a set that the store does not know yet
+        runs = [writing.new(store, "run", {}) for _ in range(4)]
+        together = threading.Barrier(len(runs))
+        with ThreadPoolExecutor(len(runs)) as pool:
+            digest = f"{number:032x}" * 2
+            list(pool.map(partial(describe, digest=digest, together=together), runs))
+        for run in runs:
+            seen = store.client.get_run(run.id)
+            assert [one.dataset.digest for one in seen.inputs.dataset_inputs] == [digest[:32]]
+            assert seen.data.params == {"epochs": "1"}
+
+
+def test_machines_that_make_one_experiment_at_the_same_moment_share_it(tmp_path: Path) -> None:
+    """Each has outputs, and a lock, of its own."""
+    store = opened(tmp_path)
+
+    def find(name: str, together: threading.Barrier) -> str:
+        together.wait()
+        return find_experiment(store.client, name, "sqlite:///", tmp_path)
+
+    for number in range(10):
+        together = threading.Barrier(4)
+        with ThreadPoolExecutor(4) as pool:
+            found = set(pool.map(partial(find, together=together), [f"new {number}"] * 4))
+        (identity,) = found
+        assert store.client.get_experiment(identity).name == f"new {number}"

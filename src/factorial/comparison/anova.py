@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, fdtrc, logit
+from scipy.special import fdtrc
 
 from factorial.comparison.intervals import LEVEL, Array, contrast, student
 
@@ -206,8 +206,10 @@ def jackknifed(
 ) -> tuple[Array, Array]:
     """The 95 % interval of each term's share of the variance; nan with fewer than FEWEST seeds.
 
-    Student's, on the scale of log-odds, with the standard error of the delete-one jackknife over
-    whole seeds (Tukey 1958; Efron and Stein 1981): around the share of all runs, and made of them.
+    Student's, with the standard error of the delete-one jackknife over whole seeds (Tukey 1958;
+    Efron and Stein 1981): around the share of all runs, and made of them. On the scale of Fisher's
+    z of the correlation ratio, artanh(sqrt(share)), where small shares have an even spread and
+    large ones that of their log-odds.
     """
     parts = [runs[runs["seed"] != seed] for seed in runs["seed"].unique()]
     settings = runs.groupby(list(factors)).ngroups
@@ -216,16 +218,16 @@ def jackknifed(
         nothing = np.full(len(terms), math.nan)
         return nothing, nothing.copy()
 
-    def odds(part: pd.DataFrame) -> Array:
+    def z(part: pd.DataFrame) -> Array:
         squares = sums_of_squares(part, factors, terms, score)
         shares = squares.terms / squares.total if squares.total else math.nan * squares.terms
-        result: Array = logit(np.clip(shares, 1e-12, 1 - 1e-12))
+        result: Array = np.arctanh(np.sqrt(np.minimum(shares, 1 - 1e-12)))
         return result
 
-    left = np.array([odds(part) for part in parts])
+    left, center = np.array([z(part) for part in parts]), z(runs)
     error = np.sqrt((n - 1) / n * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
     half = student(n - 1) * error
-    return expit(odds(runs) - half), expit(odds(runs) + half)
+    return np.tanh((center - half).clip(0)) ** 2, np.tanh(center + half) ** 2
 
 
 def dummies(settings: pd.DataFrame, term: Term) -> Array:

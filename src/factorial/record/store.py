@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from factorial.compat import metric_points, points_of_run
 from factorial.record import database, remote
-from factorial.record.refusals import asking
+from factorial.record.refusals import asking, is_of_mlflow
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Tracking
 
@@ -122,10 +122,8 @@ def place_of(uri: str, outputs: Path) -> str:
 
 def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
     """The id of an experiment, made where it is not there yet."""
-    known = client.get_experiment_by_name(name)
-    if known is None:
-        location = None if uri.startswith("http") else (outputs / "runs").as_uri()
-        known = client.get_experiment(client.create_experiment(name, location))
+    location = None if uri.startswith("http") else (outputs / "runs").as_uri()
+    known = client.get_experiment_by_name(name) or create_experiment(client, name, location)
     if uri.startswith("http"):
         remote.check(uri, known.artifact_location)
     if known.lifecycle_stage != "active":
@@ -133,6 +131,16 @@ def find_experiment(client: Any, name: str, uri: str, outputs: Path) -> str:
             f"tracking.experiment={name}: allowed is one that is not deleted; restore it"
         )
     return str(known.experiment_id)
+
+
+def create_experiment(client: Any, name: str, location: str | None) -> Any:
+    """A new experiment, or what another machine has made of that name at the same moment."""
+    try:
+        return client.get_experiment(client.create_experiment(name, location))
+    except Exception as error:
+        if not is_of_mlflow(error) or (known := client.get_experiment_by_name(name)) is None:
+            raise
+        return known
 
 
 def points(store: Store, runs: Sequence[str], name: str) -> dict[str, list[tuple[int, float]]]:

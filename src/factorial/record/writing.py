@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from factorial.record import checkpoint, reading, remote
 from factorial.record.files import write_atomically
 from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner
-from factorial.record.refusals import writing
+from factorial.record.refusals import is_of_mlflow, is_out_of_reach, writing
 from factorial.record.store import Store
 from factorial.results import Diverged, Epoch
 from factorial.settings.messages import BadInput, is_stop, reason
@@ -69,9 +69,19 @@ class Run:
         from mlflow.entities import Param
 
         with writing():
-            if data is not None:  # MLflow takes the same input once
-                self.client.log_inputs(self.id, [data.as_input()])
+            if data is not None:
+                self._log_input(data.as_input())
             self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
+
+    def _log_input(self, data: Any) -> None:
+        """MLflow takes the same input once. Of those who add a new data set at the same moment it
+        refuses all but one; asked again, it finds what that one has added."""
+        try:
+            self.client.log_inputs(self.id, [data])
+        except Exception as error:
+            if not is_of_mlflow(error) or is_out_of_reach(error):
+                raise
+            self.client.log_inputs(self.id, [data])
 
     def write(self, name: str, text: str) -> None:
         """A file of the run."""
