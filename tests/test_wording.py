@@ -1,5 +1,7 @@
 """What a report says: its sentences from planted effects, and nothing where nothing is known."""
 
+import itertools
+
 from recorded import compared, planted, product
 
 from factorial.comparison import findings, report, wording
@@ -34,6 +36,18 @@ def test_one_seed_has_a_sentence_without_intervals() -> None:
     assert "(one seed: no intervals)" in text
     assert any("no interval over seeds" in note for note in one.notes)
     assert report.metrics(one)["score"]["low"] is None
+
+
+def test_shares_of_nearly_nothing_are_counted_and_not_named() -> None:
+    noise = itertools.cycle([1e-5, -2e-5, 1e-5, 0.0, 2e-5])
+    runs = [{**run, "accuracy": 0.9 + 0.04 * (run["model"] == "mlp") + next(noise)}
+            for run in SQUARE]  # fmt: skip
+    sentence = wording.variance(findings.find(compared(runs)))
+    assert sentence.startswith("Of the variance in validation accuracy: model 100.0% (")
+    assert sentence.endswith("), 3 others below 0.1%.")  # optimizer, both, and seeds
+    strong = wording.variance(findings.find(compared(planted(SQUARE))))
+    assert "below" not in strong
+    assert all(f"{term} " in strong for term in ("model", "optimizer", "seeds"))
 
 
 def test_a_missing_test_accuracy_is_said_to_be() -> None:

@@ -9,6 +9,7 @@ from factorial.comparison.intervals import Estimate, Square, binomial
 from factorial.comparison.table import CLASS, Comparison
 
 ACTIVATION = "model.activation"
+LEAST_SHARE = 0.001  # of the variance that a sentence names
 NAMES = {ACTIVATION: "activation", "optimizer.lr": "learning rate", "data.batch_size": "batch size"}
 
 
@@ -121,13 +122,16 @@ def errors(findings: Findings) -> str:
 
 
 def variance(findings: Findings) -> str:
-    """Shares of the total sum of squares, the largest first."""
+    """Shares of the total sum of squares, the largest first; those of nearly nothing together."""
     table = findings.accuracy.analysis.table.sort_values("share", ascending=False)
+    is_small = table["high"].fillna(table["share"]) < LEAST_SHARE
     parts = [
         f"{line.term} {line.share:.1%}"
         + (f" ({line.low:.1%} to {line.high:.1%})" if math.isfinite(line.low) else "")
-        for line in table.itertuples()
+        for line in table[~is_small].itertuples()
     ]
+    if count := int(is_small.sum()):
+        parts.append(f"{count} {'others' if count > 1 else 'other'} below {LEAST_SHARE:.1%}")
     return f"Of the variance in {findings.comparison.selected_on} accuracy: {', '.join(parts)}."
 
 
