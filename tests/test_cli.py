@@ -106,6 +106,16 @@ def test_the_overview_has_a_line_for_each_command() -> None:
         ]  # fmt: skip
 
 
+@pytest.mark.parametrize("words", [["--help"], ["compare", "--help"], ["train", "--help"]])
+def test_a_reader_that_goes_away_as_head_does_leaves_no_trace(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as gone:
+        command = [sys.executable, "-m", "factorial", *words]
+        done = subprocess.run(command, stdout=gone, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 def test_an_unknown_command_is_one_line_and_exit_code_1() -> None:
     done = python("-m", "factorial", "compar", "sweep=1")
     assert (done.returncode, done.stdout) == (1, "")

@@ -2,9 +2,11 @@
 
 import functools
 import itertools
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import asked, trial
@@ -50,6 +52,21 @@ def test_what_is_typed_has_the_last_word_on_a_preset() -> None:
         ["seed=7", "epochs.count=5"],
         ["seed=7", "epochs.count=10"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("params", "systems", "named"),
+    [
+        ("foo", [], "hydra.sweeper.params=foo: allowed are KEY: LEVELS, such as seed: 0,1,2"),
+        ({}, ["model=mlp"], "hydra.sweeper.systems=[model=mlp]: allowed is a list of lists"),
+        ({}, [["mlp"]], "hydra.sweeper.systems=[[mlp]]: allowed is a list of lists of KEY=VALUE"),
+        ({}, "mlp", "hydra.sweeper.systems=mlp: allowed is a list of lists of KEY=VALUE"),
+        ({}, 3, "hydra.sweeper.systems=3: allowed is a list of lists of KEY=VALUE"),
+    ],
+)
+def test_a_presets_sweep_of_another_form_is_named(params: Any, systems: Any, named: str) -> None:
+    with pytest.raises(BadInput, match=f"^{re.escape(named)}"):
+        combinations([], params, systems)
 
 
 def test_systems_change_together() -> None:

@@ -22,8 +22,7 @@ def main() -> NoReturn:
     """`factorial COMMAND ...`."""
     command, *typed = sys.argv[1:] or ["--help"]
     if command in words.HELP:
-        print(overview())
-        sys.exit(0)
+        leave(code_of(lambda: print(overview())))
     if command not in names():
         sys.exit(f"error: {command} is not a command: allowed are {', '.join(names())}")
     run(command, typed)
@@ -64,8 +63,12 @@ def code_of(task: Callable[[], object]) -> object:
     """The exit code of a task; what a user can mend is said in one line, our bugs in a trace."""
     try:
         task()
+        sys.stdout.flush()
     except SystemExit as end:
         return end.code
+    except BrokenPipeError:  # who read it has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         print("stopped: the same command goes on from here", file=sys.stderr)
         return 130

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from factorial import console
+from factorial.runs.grid import check_preset
 from factorial.settings.combination import Combination
 from factorial.settings.help import text
 from factorial.settings.messages import BadInput, report
@@ -67,8 +68,9 @@ def refuse_sweeps(combination: Combination, sweeper: DictConfig) -> None:
     """
     given = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
     given |= {"epochs"} & {key.partition(".")[0] for key in given}
-    swept = [*sweeper.get("params", {})]
-    swept += [word.partition("=")[0] for system in sweeper.get("systems", ()) for word in system]
+    params, systems = sweeper.get("params", {}), sweeper.get("systems", ())
+    check_preset(params, systems)
+    swept = [*params, *(word.partition("=")[0] for system in systems for word in system)]
     missing = [key for key in dict.fromkeys(swept) if key not in given]
     if missing:
         preset = combination.choices.get("experiment")

@@ -9,7 +9,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
-from factorial.settings.messages import BadInput
+from factorial.settings.messages import BadInput, shown
 from factorial.settings.names import is_within
 from factorial.settings.overrides import count_epochs
 from factorial.settings.recipe import EXCLUDED
@@ -31,6 +31,7 @@ def combinations(
     the options that a glob stands for. Raises BadInput for a sweep that has no levels, or whose
     levels could not tell one result from another.
     """
+    check_preset(params, systems)
     preset = [count_epochs(f"{key}={value}") for key, value in params.items()]
     parser = OverridesParser.create(config_loader=loader)
     levels, said = parse_levels(preset, parser), parse_levels(typed, parser)
@@ -50,6 +51,27 @@ def combinations(
         for system, product in itertools.product(kept or [[]], itertools.product(*levels.values()))
     ]
     return [list(words) for words in dict.fromkeys(grid)]
+
+
+def check_preset(params: Any, systems: Any) -> None:
+    """Raises BadInput for a preset's sweep of another form than `combinations` takes."""
+    if not isinstance(params, Mapping):
+        raise BadInput(
+            f"hydra.sweeper.params={shown(params)}: allowed are KEY: LEVELS, such as seed: 0,1,2"
+        )
+    if not (is_list(systems) and all(map(is_system, systems))):
+        raise BadInput(
+            f"hydra.sweeper.systems={shown(systems)}: allowed is a list of lists of KEY=VALUE, "
+            f"such as [[model=mlp, optimizer=adam]]"
+        )
+
+
+def is_system(system: Any) -> bool:
+    return is_list(system) and all(isinstance(word, str) and "=" in word for word in system)
+
+
+def is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def parse_levels(words: Iterable[str], parser: OverridesParser) -> dict[str, list[str]]:
