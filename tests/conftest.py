@@ -16,7 +16,7 @@ from factorial.record.store import Store, open_store
 from factorial.results import Outcome
 from factorial.runs.grid import combinations
 from factorial.runs.run import run_trial
-from factorial.runs.sweep import run_sweep
+from factorial.runs.sweep import Launcher, run_sweep
 from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination, Composer
 from factorial.settings.overrides import translated
@@ -116,7 +116,8 @@ def sweep(folder: Path, *words: str, launch: Any = None) -> None:
     base = compose("config", single, return_hydra_config=True)
     preset = base.hydra.sweeper
     grid = combinations(typed, preset.params, preset.systems)
-    run_sweep(base, typed, grid, composer(), launch)
+    launcher = launch and Launcher(lambda jobs: (pair for pair in enumerate(launch(jobs))))
+    run_sweep(base, typed, grid, composer(), launcher)
 
 
 @pytest.fixture

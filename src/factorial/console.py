@@ -28,17 +28,19 @@ def console() -> Console:
 class Display:
     """Shows runs as they train: a line per epoch for a single run, or just the bar (brief).
 
-    `place` is what a sweep says in front of the bar: which of its runs this is.
+    `place` is what a sweep says in front of the bar: which of its runs this is. Nothing moves where
+    other processes write on the same terminal.
     """
 
-    def __init__(self, brief: bool, place: str = "") -> None:
-        self.brief, self.place = brief, place
+    def __init__(self, brief: bool, place: str = "", moving: bool = True) -> None:
+        self.brief, self.place, self.moving = brief, place, moving
 
     @contextlib.contextmanager
     def training(self, name: str, epochs: int) -> Iterator["Line"]:
         screen = console()
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-        bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+        still = not (self.moving and screen.is_terminal)
+        bar = Progress(*columns, console=screen, transient=True, disable=still)
         with bar:
             yield Line(screen, bar, f"{self.place}{name}", epochs, self.brief)
 
@@ -114,12 +116,8 @@ def show_end(outcome: Outcome, recipe: str, data: str, page: str) -> None:
     )
 
 
-def show_outcome(outcome: Outcome) -> None:
-    """One run of a sweep in one line."""
-    say(outcome_line(outcome))
-
-
 def outcome_line(outcome: Outcome) -> str:
+    """One run of a sweep in one line."""
     if outcome.status == "FINISHED":
         seconds = f"{outcome.seconds:.1f} s"
         return f"{outcome.origin:9} {outcome.name}  {accuracies(outcome)}  {seconds}"

@@ -1,6 +1,6 @@
 """Hydra's seat for the sweep: it knows every combination before the first starts."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from hydra.core.plugins import Plugins
@@ -37,14 +37,21 @@ class FactorialSweeper(Sweeper):
         console.say(f"a grid of {len(grid)} combinations: {' '.join(arguments)}")
 
         # here: seconds of imports, and what is wrong with a grid and what is to come are said first
-        from factorial.runs.sweep import run_sweep
+        from factorial.runs.sweep import Launcher, run_sweep
 
         def compose(words: list[str]) -> Combination:
             return Combination.split(loader.load_sweep_config(base, words))
 
-        def launch(jobs: list[list[str]]) -> Sequence[JobReturn]:
-            assert self.launcher is not None
-            return self.launcher.launch(jobs, initial_job_idx=0)
+        launcher: Any = self.launcher
 
-        in_process = base.hydra.runtime.choices["hydra/launcher"] == "basic"
-        return run_sweep(base, arguments, grid, Composer(compose), None if in_process else launch)
+        def launch(jobs: list[list[str]]) -> Generator[tuple[int, JobReturn]]:
+            """(index, what became of it): at once where a launcher can say so, else at the end."""
+            if hasattr(launcher, "stream"):
+                yield from launcher.stream(jobs, 0)
+            else:
+                yield from enumerate(launcher.launch(jobs, initial_job_idx=0))
+
+        if base.hydra.runtime.choices["hydra/launcher"] == "basic":
+            return run_sweep(base, arguments, grid, Composer(compose))
+        threads = getattr(launcher, "threads", None)
+        return run_sweep(base, arguments, grid, Composer(compose), Launcher(launch, threads))

@@ -37,14 +37,12 @@ def run_caught(trial: Trial, display: console.Display) -> Outcome:
 
 
 def run_in_worker(combination: Combination) -> Outcome:
-    """One member in a launcher's process."""
+    """One member in a launcher's process; what became of it is shown by the command."""
     try:
         trial = prepare(combination, Combination.compose)
     except Exception as error:
         return Outcome(" ".join(combination.typed), reason=reason(error))
-    outcome = run_caught(trial, console.Display(brief=True))
-    console.show_outcome(outcome)
-    return outcome
+    return run_caught(trial, console.Display(brief=True, moving=False))
 
 
 def outcome_of(member: Member, returned: JobReturn) -> Outcome:

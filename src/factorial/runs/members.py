@@ -103,6 +103,17 @@ def adopted(member: Member, family: Family, lengths: dict[str, set[int]]) -> Mem
     return replace(member, trial=member.trial.within(family, keep), context=context)
 
 
+def pinned(member: Member, threads: int | None) -> Member:
+    """The same, with the number of threads that it gets elsewhere, where it asks for none.
+
+    Only what has to be trained is pinned: a result on record answers, whatever it ran with.
+    """
+    if threads is None or member.trial is None or member.trial.config.device.threads is not None:
+        return member
+    context = (*member.context, f"device.threads={threads}")
+    return replace(member, trial=member.trial.with_threads(threads), context=context)
+
+
 def varying(members: Sequence[Member]) -> dict[str, list[str]]:
     """The factors: keys with more than one level, each with its levels in order of appearance."""
     seen: dict[str, dict[str, None]] = {}

@@ -1,9 +1,11 @@
 """A sweep: every combination, one parent run, one child each, one table at the end."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
@@ -15,7 +17,15 @@ from factorial.record.store import Store, look_into, mlflow_page
 from factorial.results import Outcome
 from factorial.runs import ledger
 from factorial.runs.ending import lost, not_started, outcome_of, refused, run_caught
-from factorial.runs.members import Member, adopt, check, distinct, level_rows, sweep_id
+from factorial.runs.members import (
+    Member,
+    adopt,
+    check,
+    distinct,
+    level_rows,
+    pinned,
+    sweep_id,
+)
 from factorial.runs.parent import clear_failure, open_parent, parent_of, record_refusal
 from factorial.runs.plan import show_plan
 from factorial.runs.progress import answer, needs_copy, progress_of
@@ -25,7 +35,15 @@ from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, is_stop, reason
 from factorial.settings.schema import Config, parse
 
-Launch = Callable[[list[list[str]]], Sequence[JobReturn]]
+
+class Launcher(NamedTuple):
+    """What runs jobs in other processes: given their words it yields (index, what became of it).
+
+    `threads` is what a run gets there that asks for no number; None where that is not known.
+    """
+
+    launch: Callable[[list[list[str]]], Generator[tuple[int, JobReturn]]]
+    threads: int | None = None
 
 
 def run_sweep(
@@ -33,14 +51,14 @@ def run_sweep(
     typed: list[str],
     grid: list[list[str]],
     compose: Compose,
-    launch: Launch | None,
+    launcher: Launcher | None = None,
 ) -> None:
     """Bring every combination of `grid` to its end under one parent, and show the table.
 
-    Without `launch` they run in this process, one after another, as they were composed. What can't
-    be composed, or fails, is recorded as failed; the others go on. The same set of combinations is
-    the same sweep: it goes on under the same parent. Raises SystemExit(1) if any failed, BadInput
-    where nothing can start at all.
+    Without a launcher they run in this process, one after another, as they were composed. What
+    can't be composed, or fails, is recorded as failed; the others go on. The same set of
+    combinations is the same sweep: it goes on under the same parent. Raises SystemExit(1) if any
+    failed, BadInput where nothing can start at all.
     """
     settings = parse(Combination.split(base).composed)
     members = checked(grid, compose)
@@ -51,7 +69,7 @@ def run_sweep(
         return
     if settings.ledger:
         ledger.require_writable(Path(settings.ledger))
-    parent, outcomes = Sweep(settings, members, launch).run(typed)
+    parent, outcomes = Sweep(settings, members, launcher).run(typed)
     close(settings, members, outcomes)
     if settings.report and settings.tracking.kind != "off":
         report(reach(settings), parent)
@@ -98,6 +116,11 @@ def close(settings: Config, members: Sequence[Member], outcomes: Sequence[Outcom
         ledger.write(Path(settings.ledger), sweep_id(members), rows, outcomes)
 
 
+def length(member: Member) -> int:
+    """Epochs: of one trunk the longest is launched first, and the others go on from its states."""
+    return member.trial.config.epochs.count if member.trial else 0
+
+
 def has_failed(outcomes: Sequence[Outcome]) -> bool:
     return any(outcome.status != "FINISHED" for outcome in outcomes)
 
@@ -105,8 +128,10 @@ def has_failed(outcomes: Sequence[Outcome]) -> bool:
 class Sweep:
     """The members of one sweep, run by one process; others may run the same sweep beside it."""
 
-    def __init__(self, settings: Config, members: Sequence[Member], launch: Launch | None) -> None:
-        self.settings, self.members, self.launch = settings, list(members), launch
+    def __init__(
+        self, settings: Config, members: Sequence[Member], launcher: Launcher | None
+    ) -> None:
+        self.settings, self.members, self.launcher = settings, list(members), launcher
         self.store = reach(settings)
         self.tally = console.Tally(len(self.members))
 
@@ -127,6 +152,8 @@ class Sweep:
         children = reading.find(self.store, sweep=family.sweep)
         try:
             outcomes = [self.settle(member, children) for member in members]
+            threads = self.launcher.threads if self.launcher else None
+            members = [pinned(member, threads) for member in members]
             ended = self.bring_waiting(members, outcomes)
         except BaseException as error:
             if is_stop(error):
@@ -180,19 +207,39 @@ class Sweep:
 
     def attempt(self, members: Sequence[Member]) -> list[Outcome]:
         """Every member has an outcome, whatever becomes of its process."""
-        if self.launch is None or not members:
+        if self.launcher is None:
             return [self.run_here(member) for member in members]
+        ended: dict[str, Outcome] = {}
+        self.launch(sorted(members, key=length, reverse=True), self.launcher, ended)
+        return [ended[member.id] for member in members]
+
+    def launch(
+        self, members: Sequence[Member], launcher: Launcher, ended: dict[str, Outcome]
+    ) -> None:
+        """Add to `ended` what becomes of each member in some process.
+
+        A launcher that lost a worker may give up on all its jobs: halves show whose it was.
+        """
+        if not members:
+            return
+        why = "no answer"
+        jobs = [[*member.words, *member.context] for member in members]
         try:
-            returned = list(self.launch([[*one.words, *one.context] for one in members]))
+            with contextlib.closing(launcher.launch(jobs)) as answers:
+                for index, returned in answers:
+                    member = members[index]
+                    outcome = outcome_of(member, returned)
+                    ended[member.id] = self.tally.show(member.id, outcome)
         except Exception as error:
-            # a launcher that lost a worker gives up on all its jobs: halves show whose it was
-            if len(members) == 1:
-                return [lost(members[0], reason(error))]
-            half = len(members) // 2
-            return [*self.attempt(members[:half]), *self.attempt(members[half:])]
-        outcomes = [outcome_of(*pair) for pair in zip(members, returned, strict=False)]
-        self.tally.ended.update(member.id for member in members)
-        return outcomes + [lost(member, "no answer") for member in members[len(returned) :]]
+            left = [member for member in members if member.id not in ended]
+            if len(left) > 1:
+                half = len(left) // 2
+                self.launch(left[:half], launcher, ended)
+                self.launch(left[half:], launcher, ended)
+            why = reason(error)
+        for member in members:
+            if member.id not in ended:
+                ended[member.id] = self.tally.show(member.id, lost(member, why))
 
     def run_here(self, member: Member) -> Outcome:
         assert member.trial is not None

@@ -68,6 +68,15 @@ class Trial(NamedTuple):
             config=replace(self.config, tracking=tracking, keep=keep),
         )
 
+    def with_threads(self, threads: int) -> "Trial":
+        """The same, as if so many had been asked for."""
+        composed = self.combination.composed.copy()
+        OmegaConf.update(composed, "device.threads", threads)
+        return self._replace(
+            combination=self.combination._replace(composed=composed),
+            config=replace(self.config, device=replace(self.config.device, threads=threads)),
+        )
+
 
 def prepare(combination: Combination, compose: Compose) -> Trial:
     """What was asked for, or the same on `data.fallback` where its data are not to be had.

@@ -1,0 +1,103 @@
+"""Hydra's seat for several runs at once on one machine: workers that stay, and may die."""
+
+import contextlib
+import functools
+import os
+import pickle
+from collections.abc import Generator, Sequence
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from factorial.settings.messages import BadInput, shown
+
+ALLOWED = "allowed is null, or a whole number above 0"
+
+
+class ParallelLauncher(Launcher):
+    """Runs in `workers` processes of `threads` threads, a card each where there are several."""
+
+    def __init__(self, workers: int | None, threads: int | None) -> None:
+        self.asked = {"workers": workers, "threads": threads}
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Raises BadInput."""
+        for key, value in self.asked.items():
+            if value is not None and not (type(value) is int and value > 0):
+                raise BadInput(f"hydra.launcher.{key}={shown(value)}: {ALLOWED}")
+        self.application = hydra_context, task_function, config
+
+    @functools.cached_property
+    def workers(self) -> int:
+        from factorial.training.environment import FOUND_THREADS
+
+        return self.asked["workers"] or FOUND_THREADS
+
+    @functools.cached_property
+    def threads(self) -> int:
+        """What a run gets that asks for no number of its own: it decides the low bits."""
+        from factorial.training.environment import FOUND_THREADS
+
+        return self.asked["threads"] or max(1, FOUND_THREADS // self.workers)
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        ended = dict(self.stream(job_overrides, initial_job_idx))
+        return [ended[index] for index in sorted(ended)]
+
+    def stream(self, jobs: Sequence[Sequence[str]], first: int) -> Generator[tuple[int, JobReturn]]:
+        """(index, what became of it) of each job as soon as it has ended."""
+        import cloudpickle
+        import torch
+
+        from factorial.runs.pool import Pool
+
+        payload = cloudpickle.dumps((*self.application, Singleton.get_state()))
+        tasks = [(payload, list(words), number) for number, words in enumerate(jobs, start=first)]
+        cards = torch.cuda.device_count()
+        pool = Pool(min(self.workers, len(tasks)), functools.partial(take_card, cards=cards))
+        with contextlib.closing(pool.run(execute, tasks)) as ended:
+            for index, future in ended:
+                error = future.exception()
+                yield index, failed(error) if error else future.result()
+
+
+def take_card(worker: int, cards: int) -> None:
+    """In a worker's process, before it has touched one: its own of several cards."""
+    if cards > 1:
+        here = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(cards)))
+        os.environ["CUDA_VISIBLE_DEVICES"] = here.split(",")[worker % cards]
+
+
+def execute(payload: bytes, words: list[str], number: int) -> JobReturn:
+    """One job, in a worker's process."""
+    context, task, base = application(payload)
+    config = context.config_loader.load_sweep_config(base, words)
+    with open_dict(config):
+        config.hydra.job.id, config.hydra.job.num = str(number), number
+    done = run_job(
+        task, config, "hydra.sweep.dir", "hydra.sweep.subdir", context, configure_logging=False
+    )
+    done.cfg = done.hydra_cfg = None  # nobody asks, and they take as long to send as a short run
+    return done
+
+
+@functools.lru_cache(maxsize=1)
+def application(payload: bytes) -> tuple[HydraContext, TaskFunction, DictConfig]:
+    """What a worker runs, unpacked once."""
+    context, task, config, state = pickle.loads(payload)  # from the process that started this one
+    setup_globals()
+    Singleton.set_state(state)
+    return context, task, config
+
+
+def failed(error: BaseException) -> JobReturn:
+    done = JobReturn(status=JobStatus.FAILED)
+    done.return_value = error
+    return done
