@@ -3,7 +3,8 @@
     python benchmarks/coverage.py [sweeps]
 
 Simulated 2 x 2 sweeps: strong, weak and no effects, one effect alone, each with equal spreads and
-with spreads of 10:1, and 3, 5 and 10 seeds. So many sweeps leave +-1.96 sqrt(0.05 x 0.95 / sweeps) around 95 %.
+with spreads of 10:1, and 3, 5 and 10 seeds. So many sweeps leave +-1.96 sqrt(0.05 x 0.95 / sweeps)
+around 95 %.
 """
 
 import itertools

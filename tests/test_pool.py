@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 
 from factorial.runs.pool import Died, Pool
@@ -104,8 +105,10 @@ def test_workers_stop_when_the_process_that_gives_them_work_is_killed(tmp_path: 
     env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
     process = subprocess.Popen([sys.executable, tmp_path / "program.py"], env=env)
     wait_for(lambda: seen(tmp_path, "began") == 2)
+    workers = [int(file.name.partition("-")[2]) for file in tmp_path.glob("began-*")]
     process.kill()
     wait_for(lambda: seen(tmp_path, "stopped") == 2)
+    wait_for(lambda: not any(map(psutil.pid_exists, workers)))
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,12 @@ class ParallelLauncher(Launcher):
                 raise BadInput(f"hydra.launcher.{key}={shown(value)}: {ALLOWED}")
         self.application = hydra_context, task_function, config
 
+    def prepare(self) -> None:
+        """As soon as it is known that there is work."""
+        from factorial.runs import pool
+
+        pool.prepare()
+
     @functools.cached_property
     def workers(self) -> int:
         from factorial.training.environment import FOUND_THREADS

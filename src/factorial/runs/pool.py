@@ -18,10 +18,12 @@ from concurrent.futures import (
     as_completed,
 )
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from queue import SimpleQueue
 from typing import Any
 
-# Imported once, by the process that all workers are forked from
+# What workers need: seconds of imports
 PRELOADED = ["factorial.commands.train", "factorial.runs.ending",
              "mlflow.store.tracking.sqlalchemy_store"]  # fmt: skip
 
@@ -47,7 +49,7 @@ class Worker:
                 self.pid = self.process.submit(os.getpid).result()
             if self.is_stopped:
                 raise CancelledError
-            return self.process.submit(function, *arguments).result()
+            return self.process.submit(perform, function, *arguments).result()
         except BrokenProcessPool as error:
             self.process = None
             raise Died(f"worker {self.number}, process {self.pid}") from error
@@ -105,13 +107,17 @@ class Pool:
             self.idle.put(worker)
 
 
-def context() -> multiprocessing.context.BaseContext:
+def context() -> BaseContext:
     """Forked by a process that has no threads, where the platform has that; else begun anew."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(PRELOADED)
-    return server
+    has_server = "forkserver" in multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if has_server else "spawn")
+
+
+def prepare() -> None:
+    """Have the process that workers are forked from import what they need, beside this one."""
+    multiprocessing.set_forkserver_preload(PRELOADED)
+    if context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
 
 
 def settle(number: int, enter: Callable[[int], None]) -> None:
@@ -126,8 +132,18 @@ def settle(number: int, enter: Callable[[int], None]) -> None:
 
 
 def follow() -> None:
-    """Stop as soon as the process that gives the work is no more."""
+    """Ask this process to stop as soon as the one that gives the work is no more."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def perform(function: Callable[..., Any], *arguments: Any) -> Any:
+    """One task. Nobody gives another where the process that did has died."""
+    try:
+        return function(*arguments)
+    finally:
+        parent = multiprocessing.parent_process()
+        if parent is not None and not parent.is_alive():
+            os._exit(1)
