@@ -53,13 +53,15 @@ def test_every_epoch_is_a_plain_line_where_there_is_no_terminal(tmp_path: Path) 
     assert done.stderr == ""
 
 
-def test_help_shows_groups_options_and_five_examples() -> None:
+def test_help_shows_groups_options_and_six_examples() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert "optimizer: adadelta, adagrad, adam, adamw, momentum, nadam" in done.stdout
     assert "epochs: article, long, short, smoke" in done.stdout
+    assert "hydra/launcher: parallel" in done.stdout
+    assert "workers:" not in done.stdout
     examples = done.stdout.partition("Examples")[2]
-    assert examples.count("python train.py") == 5
+    assert examples.count("python train.py") == 6
 
 
 def test_help_keeps_the_comments_of_the_configs() -> None:
@@ -71,6 +73,9 @@ def test_help_keeps_the_comments_of_the_configs() -> None:
     assert "# seconds between checkpoints within a run; where it ends is always kept" in said
     assert "output_subdir" not in said
     assert not [line for line in said.splitlines() if line != line.rstrip()]
+    said = python("-m", "factorial", "train", "--help", "hydra/launcher=parallel").stdout
+    assert "  hydra.launcher:" in said
+    assert "workers: null   # processes; null: as many as cores" in said
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ python train.py [-m] [GROUP=OPTION ...] [KEY=VALUE ...]
 
 Groups and their options (GROUP=OPTION; epochs takes any whole number as well)
 """
+LAUNCHER = "hydra/launcher"
 FOOT = """
 Examples
   python train.py model=mlp optimizer=adam                      one run
@@ -20,6 +21,7 @@ Examples
   python train.py -m model=linear,mlp optimizer=sgd,adam optimizer.lr=0.1,0.001 epochs=5,10,15
                                                                 a sweep: every combination
   python train.py experiment=article -m                         the article's systems, three seeds
+  python train.py experiment=article -m hydra/launcher=parallel the same, a process for each core
   python train.py data=digits tracking=off epochs=smoke         offline, untracked, in seconds
 
 More: --cfg job (the composed config), --info, --hydra-help (Hydra's own options)"""
@@ -28,12 +30,13 @@ More: --cfg job (the composed config), --info, --hydra-help (Hydra's own options
 def text(typed: Sequence[str]) -> str:
     """The help, with the settings of the options that are typed, or else of the defaults."""
     chosen = defaults() | dict(word.split("=", 1) for word in typed if "=" in word)
-    groups = {name: options(name) for name in sorted([*defaults(), "experiment"])}
+    groups = {name: options(name) for name in sorted([*defaults(), "experiment", LAUNCHER])}
     lines = [HEAD, *(f"  {name}: {', '.join(names)}" for name, names in groups.items())]
     lines += ["", "Settings and their defaults (KEY=VALUE, such as optimizer.lr=0.01)", ""]
-    for group in defaults():
+    launcher = [LAUNCHER] if chosen.get(LAUNCHER) in groups[LAUNCHER] else []
+    for group in [*defaults(), *launcher]:
         option = chosen[group] if chosen[group] in groups[group] else defaults()[group]
-        lines += [f"  # {group}={option}", f"  {group}:"]
+        lines += [f"  # {group}={option}", f"  {group.replace('/', '.')}:"]
         lines += indented(read(group, option).splitlines(), by=4)
     return "\n".join([*lines, *indented(own_settings(), by=2), FOOT])
 
