@@ -23,6 +23,15 @@ def nothing(worker: int) -> None:
     pass
 
 
+def name(worker: int) -> None:
+    os.environ["WORKER"] = str(worker)
+
+
+def its_name(_: int) -> str:
+    time.sleep(0.05)
+    return os.environ["WORKER"]
+
+
 def remember(number: int) -> tuple[int, list[int]]:
     SEEN.append(number)
     time.sleep(0.05)
@@ -65,6 +74,11 @@ def test_a_worker_keeps_what_it_has_between_its_tasks() -> None:
     assert os.getpid() not in {pid for pid, _ in ended.values()}
     by_worker = dict(sorted(ended.values(), key=lambda one: len(one[1])))
     assert sorted(number for kept in by_worker.values() for number in kept) == list(range(10))
+
+
+def test_each_worker_is_told_its_number_before_its_first_task() -> None:
+    ended = Pool(3, name).run(its_name, [(number,) for number in range(9)])
+    assert {future.result() for _, future in ended} == {"0", "1", "2"}
 
 
 @pytest.mark.parametrize("workers", [1, 2])

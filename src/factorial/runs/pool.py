@@ -51,8 +51,8 @@ class Worker:
                 raise CancelledError
             return self.process.submit(perform, function, *arguments).result()
         except BrokenProcessPool as error:
-            self.process = None
-            raise Died(f"worker {self.number}, process {self.pid}") from error
+            died, self.process, self.pid = self.pid, None, 0  # another may get that number
+            raise Died(f"worker {self.number}, process {died}") from error
 
     def stop(self) -> None:
         """Ask its process to; one that is only being started gets no work."""
@@ -125,7 +125,8 @@ def settle(number: int, enter: Callable[[int], None]) -> None:
 
     Ctrl-C is for the command, which asks its workers to stop; so does its death.
     """
-    os.setpgrp()
+    if hasattr(os, "setpgrp"):  # not on Windows
+        os.setpgrp()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=follow, daemon=True).start()
     enter(number)
