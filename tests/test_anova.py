@@ -194,6 +194,15 @@ def test_the_interval_of_a_term_that_may_as_well_be_nothing_begins_at_0() -> Non
     assert table.loc["model x optimizer", "low"] == 0 < table.loc["model", "low"]
 
 
+def test_seeds_that_agree_on_an_effect_that_f_does_not_tell_leave_an_interval_from_0() -> None:
+    """Each seed shifts all scores by ten times the effect, which F counts as noise."""
+    runs = planted(np.random.default_rng(39), 0.004, 0.0, 0.0, 0.00001, seeds=5)
+    runs["score"] += 0.01 * runs["seed"].astype(float)
+    line = anova.analyse(runs, FACTORS, "score").table.iloc[0]
+    assert line["p"] > 0.05
+    assert (line["low"], line["high"] < 0.2) == (0, True)
+
+
 @pytest.mark.parametrize(
     ("model", "why"),
     [(0.0, "all runs score alike"),

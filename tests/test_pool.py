@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import factorial
 from factorial.runs.pool import Died, Pool
 from hydra_plugins.factorial_parallel import take_card
 
@@ -116,7 +117,8 @@ def test_workers_stop_when_the_process_that_gives_them_work_is_killed(tmp_path: 
         "    list(test_pool.Pool(2, test_pool.nothing).run(test_pool.wait_to_be_stopped, tasks))\n"
     )
     (tmp_path / "program.py").write_text(program)
-    env = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    places = [Path(__file__).parent, Path(factorial.__file__).parents[1]]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, places))}
     process = subprocess.Popen([sys.executable, tmp_path / "program.py"], env=env)
     wait_for(lambda: seen(tmp_path, "began") == 2)
     workers = [int(file.name.partition("-")[2]) for file in tmp_path.glob("began-*")]

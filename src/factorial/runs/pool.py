@@ -44,7 +44,7 @@ class Worker:
     def call(self, function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         """Raises Died, and what the function raises."""
         try:
-            if self.process is None:
+            if self.process is None and not self.is_stopped:
                 self.process = ProcessPoolExecutor(1, context(), settle, (self.number, self.enter))
                 self.pid = self.process.submit(os.getpid).result()
             if self.is_stopped:
@@ -89,8 +89,6 @@ class Pool:
                 for future in as_completed(futures):
                     yield places[future], future
             except BaseException:
-                for future in futures:
-                    future.cancel()
                 for worker in self.workers:
                     worker.stop()
                 raise
