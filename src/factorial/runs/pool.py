@@ -47,7 +47,7 @@ class Worker:
             if self.process is None and not self.is_stopped:
                 self.process = ProcessPoolExecutor(1, context(), settle, (self.number, self.enter))
                 self.pid = self.process.submit(os.getpid).result()
-            if self.is_stopped:
+            if self.process is None or self.is_stopped:
                 raise CancelledError
             return self.process.submit(perform, function, *arguments).result()
         except BrokenProcessPool as error:
