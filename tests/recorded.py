@@ -103,6 +103,18 @@ def planted(grid: Iterable[dict[str, Any]], seed: int = 0) -> list[dict[str, Any
     return runs
 
 
+def two_by_two(
+    rng: np.random.Generator, model: float, optimizer: float, both: float, sd: float, seeds: int
+) -> pd.DataFrame:
+    """Scores of a 2 x 2 over seeds, with effects that are known."""
+    rows = [
+        (m, o, str(seed), 0.9 + model * (m == "mlp") + optimizer * (o == "adam")
+         + both * (m == "mlp" and o == "adam") + rng.normal(0, sd))
+        for m, o, seed in itertools.product(("linear", "mlp"), ("sgd", "adam"), range(seeds))
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["model", "optimizer", "seed", "score"])
+
+
 def compared(runs: Iterable[Mapping[str, Any]]) -> Comparison:
     """The comparison of such runs, without a store."""
     runs = list(runs)

@@ -5,30 +5,18 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
+from recorded import two_by_two
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from factorial.comparison import anova
 
-
-def planted(
-    rng: np.random.Generator, model: float, optimizer: float, both: float, sd: float, seeds: int
-) -> pd.DataFrame:
-    """A 2 x 2 over seeds, with effects that are known."""
-    rows = [
-        (m, o, str(seed), 0.9 + model * (m == "mlp") + optimizer * (o == "adam")
-         + both * (m == "mlp" and o == "adam") + rng.normal(0, sd))
-        for m, o, seed in itertools.product(("linear", "mlp"), ("sgd", "adam"), range(seeds))
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["model", "optimizer", "seed", "score"])
-
-
 LEVELS = {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
 
 
 def test_planted_effects_are_recovered_within_their_intervals() -> None:
-    runs = planted(np.random.default_rng(5), 0.05, 0.02, 0.0, 0.002, seeds=8)
+    runs = two_by_two(np.random.default_rng(5), 0.05, 0.02, 0.0, 0.002, seeds=8)
     table = anova.level_effects(runs, ["model", "optimizer"], LEVELS, "score")
     assert table["level"].tolist() == ["mlp", "adam"]
     for estimate, truth in zip(table["estimate"], (0.05, 0.02), strict=True):
@@ -38,7 +26,7 @@ def test_planted_effects_are_recovered_within_their_intervals() -> None:
 @pytest.mark.slow
 def test_shares_are_those_of_the_planted_effects() -> None:
     """Balanced 2 x 2: a factor's variance is (effect / 2)^2, the interaction's (effect / 4)^2."""
-    runs = planted(np.random.default_rng(6), 0.04, 0.02, 0.02, 0.003, seeds=200)
+    runs = two_by_two(np.random.default_rng(6), 0.04, 0.02, 0.02, 0.003, seeds=200)
     table = anova.analyse(runs, ["model", "optimizer"], "score").table.set_index("term")
     variances = {"model": 0.025**2, "optimizer": 0.015**2, "model x optimizer": 0.005**2}
     total = sum(variances.values()) + 0.003**2
@@ -74,7 +62,7 @@ def test_sums_of_squares_f_and_p_are_those_of_statsmodels() -> None:
 
 
 def test_factors_that_change_together_are_not_told_apart() -> None:
-    runs = planted(np.random.default_rng(8), 0.05, 0.02, 0, 0.002, seeds=3)
+    runs = two_by_two(np.random.default_rng(8), 0.05, 0.02, 0, 0.002, seeds=3)
     together = runs[(runs["model"] == "mlp") == (runs["optimizer"] == "adam")]
     analysis = anova.analyse(together, ["model", "optimizer"], "score")
     assert analysis.table.empty
@@ -84,7 +72,7 @@ def test_factors_that_change_together_are_not_told_apart() -> None:
 
 
 def test_a_missing_cell_costs_the_interaction_alone_and_is_named() -> None:
-    runs = planted(np.random.default_rng(9), 0.05, 0.02, 0, 0.002, seeds=3)
+    runs = two_by_two(np.random.default_rng(9), 0.05, 0.02, 0, 0.002, seeds=3)
     partly = runs[(runs["model"] == "linear") | (runs["optimizer"] == "sgd")]
     analysis = anova.analyse(partly, ["model", "optimizer"], "score")
     assert analysis.table["term"].tolist() == ["model", "optimizer", "seeds"]
@@ -109,13 +97,13 @@ def test_a_fraction_of_a_design_has_main_effects_and_says_so() -> None:
 
 
 def test_shares_of_an_unbalanced_design_are_said_not_to_add_up() -> None:
-    runs = planted(np.random.default_rng(13), 0.05, 0.02, 0.01, 0.002, seeds=3).iloc[1:]
+    runs = two_by_two(np.random.default_rng(13), 0.05, 0.02, 0.01, 0.002, seeds=3).iloc[1:]
     notes = anova.analyse(runs, ["model", "optimizer"], "score").notes
     assert notes == ["unbalanced: shares of the variance do not add up to 100 %"]
 
 
 def test_one_seed_has_shares_but_no_intervals() -> None:
-    runs = planted(np.random.default_rng(10), 0.05, 0.02, 0, 0.002, seeds=1)
+    runs = two_by_two(np.random.default_rng(10), 0.05, 0.02, 0, 0.002, seeds=1)
     analysis = anova.analyse(runs, ["model", "optimizer"], "score")
     assert analysis.table["term"].tolist() == ["model", "optimizer", "interactions and noise"]
     assert analysis.table[["low", "high", "F", "p"]].isna().all(axis=None)
@@ -126,7 +114,7 @@ def test_one_seed_has_shares_but_no_intervals() -> None:
 def test_a_share_lies_within_its_interval_whatever_seeds_are_missing(dropped: int) -> None:
     rng = np.random.default_rng(30)
     for size in (0.0, 0.003, 0.04):
-        runs = planted(rng, size, size / 2, size / 4, 0.003, seeds=5).iloc[dropped:]
+        runs = two_by_two(rng, size, size / 2, size / 4, 0.003, seeds=5).iloc[dropped:]
         table = anova.analyse(runs, ["model", "optimizer"], "score").table[:3]
         assert table["low"].notna().all()
         assert (table["low"] <= table["share"] + 1e-12).all()
@@ -138,7 +126,7 @@ FACTORS = ["model", "optimizer"]
 
 def test_the_interval_of_a_share_is_a_jackknife_over_seeds_on_fishers_z() -> None:
     """Shares by statsmodels, without each of four seeds in turn; Student's t of scipy."""
-    runs = planted(np.random.default_rng(33), 0.02, 0.012, 0.012, 0.003, seeds=4)
+    runs = two_by_two(np.random.default_rng(33), 0.02, 0.012, 0.012, 0.003, seeds=4)
 
     def z(part: pd.DataFrame) -> np.ndarray:
         model = "score ~ C(model, Sum) * C(optimizer, Sum)"
@@ -160,35 +148,35 @@ def test_the_interval_of_a_share_is_a_jackknife_over_seeds_on_fishers_z() -> Non
 def test_a_share_of_nearly_nothing_beside_a_large_one_is_known_to_be_small() -> None:
     rng = np.random.default_rng(38)
     for _ in range(20):
-        runs = planted(rng, 0.04, 0.0, 0.0, 0.003, seeds=5)
+        runs = two_by_two(rng, 0.04, 0.0, 0.0, 0.003, seeds=5)
         table = anova.analyse(runs, FACTORS, "score").table.set_index("term")
         assert table.loc["model", "low"] > 0.85
         assert (table.loc[["optimizer", "model x optimizer"], "high"] < 0.05).all()
 
 
 def test_three_seeds_that_differ_leave_an_interval_from_0_though_f_tells_the_factor() -> None:
-    runs = planted(np.random.default_rng(1), 0.01, 0.0, 0.0, 0.006, seeds=3)
+    runs = two_by_two(np.random.default_rng(1), 0.01, 0.0, 0.0, 0.006, seeds=3)
     line = anova.analyse(runs, FACTORS, "score").table.iloc[0]
     assert line["p"] < 0.05
     assert (line["low"], line["high"] > 0.99) == (0, True)
 
 
 def test_two_seeds_are_too_few_for_intervals_of_shares() -> None:
-    runs = planted(np.random.default_rng(34), 0.05, 0.02, 0.01, 0.003, seeds=2)
+    runs = two_by_two(np.random.default_rng(34), 0.05, 0.02, 0.01, 0.003, seeds=2)
     table = anova.analyse(runs, FACTORS, "score").table[:3]
     assert table[["low", "high"]].isna().all(axis=None)
     assert table[["F", "p"]].notna().all(axis=None)
 
 
 def test_a_setting_that_has_one_seed_alone_leaves_none_to_take_out() -> None:
-    runs = planted(np.random.default_rng(35), 0.05, 0.02, 0.01, 0.003, seeds=4)
+    runs = two_by_two(np.random.default_rng(35), 0.05, 0.02, 0.01, 0.003, seeds=4)
     others = (runs["model"] == "linear") | (runs["optimizer"] == "sgd") | (runs["seed"] == "0")
     table = anova.analyse(runs[others], FACTORS, "score").table[:3]
     assert table[["low", "high"]].isna().all(axis=None)
 
 
 def test_the_interval_of_a_term_that_may_as_well_be_nothing_begins_at_0() -> None:
-    runs = planted(np.random.default_rng(36), 0.05, 0.0, 0.0, 0.003, seeds=5)
+    runs = two_by_two(np.random.default_rng(36), 0.05, 0.0, 0.0, 0.003, seeds=5)
     table = anova.analyse(runs, FACTORS, "score").table.set_index("term")
     assert table.loc["model", "p"] < 0.05 < table.loc["model x optimizer", "p"]
     assert table.loc["model x optimizer", "low"] == 0 < table.loc["model", "low"]
@@ -196,7 +184,7 @@ def test_the_interval_of_a_term_that_may_as_well_be_nothing_begins_at_0() -> Non
 
 def test_seeds_that_agree_on_an_effect_that_f_does_not_tell_leave_an_interval_from_0() -> None:
     """Each seed shifts all scores by ten times the effect, which F counts as noise."""
-    runs = planted(np.random.default_rng(39), 0.004, 0.0, 0.0, 0.00001, seeds=5)
+    runs = two_by_two(np.random.default_rng(39), 0.004, 0.0, 0.0, 0.00001, seeds=5)
     runs["score"] += 0.01 * runs["seed"].astype(float)
     line = anova.analyse(runs, FACTORS, "score").table.iloc[0]
     assert line["p"] > 0.05
@@ -209,7 +197,7 @@ def test_seeds_that_agree_on_an_effect_that_f_does_not_tell_leave_an_interval_fr
      (0.05, "all seeds score alike: nothing to judge effects by")],
 )  # fmt: skip
 def test_seeds_that_score_alike_leave_nothing_to_judge_by(model: float, why: str) -> None:
-    runs = planted(np.random.default_rng(37), model, 0.0, 0.0, 0.0, seeds=3)
+    runs = two_by_two(np.random.default_rng(37), model, 0.0, 0.0, 0.0, seeds=3)
     analysis = anova.analyse(runs, FACTORS, "score")
     assert analysis.table.empty
     assert analysis.notes == [why]

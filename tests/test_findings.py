@@ -70,3 +70,34 @@ def test_a_check_within_seeds_needs_two_of_them(seeds: int) -> None:
     accuracy = findings.find(comparison).accuracy
     assert accuracy.square is not None
     assert (accuracy.checks is not None) == (seeds > 1)
+
+
+def test_two_settings_never_share_a_label() -> None:
+    grid = product(optimizer_beta=[0.5, 0.9], schedule_beta=[0.5, 0.9], seed=[0, 1])
+    made = findings.find(compared(planted(grid)))
+    assert len(made.board) == 4
+    assert set(made.board["n"]) == {2}
+
+
+def test_a_factor_that_follows_from_another_counts_with_it_as_one() -> None:
+    """A linear model has no hidden layers: their effects can't be parted, the optimizer's can."""
+    hidden = {"linear": ["-"], "mlp": ["[128]", "[256]"]}
+    grid = [
+        {"model": model, "model.hidden": width, "optimizer": optimizer, "seed": seed}
+        for model, widths in hidden.items() for width in widths
+        for optimizer in ("sgd", "adam") for seed in (0, 1, 2)
+    ]  # fmt: skip
+    made = findings.find(compared(planted(grid)))
+    terms = made.accuracy.analysis.table["term"].tolist()
+    assert terms[:2] == ["optimizer", "model + model.hidden"]
+    assert "model and model.hidden change together: they count as one factor" in made.notes
+    (adam,) = made.accuracy.levels.query("level == 'adam'")["estimate"]
+    assert adam.low <= 0.02 <= adam.high
+
+
+def test_the_winner_has_seeds_where_others_have() -> None:
+    runs = planted(product(model=["linear", "mlp"], seed=[0, 1, 2]))
+    lucky = {"model": "cnn", "seed": 0, "accuracy": 0.999}
+    made = findings.find(compared([*runs, lucky]))
+    assert made.winner["label"] == "mlp"
+    assert made.tied == 0

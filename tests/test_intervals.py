@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from recorded import two_by_two
 from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
@@ -13,18 +14,6 @@ from statsmodels.stats.multicomp import pairwise_tukeyhsd
 from factorial.comparison import anova, intervals
 
 SIMULATIONS = 500
-
-
-def planted(
-    rng: np.random.Generator, model: float, optimizer: float, both: float, sd: float, seeds: int
-) -> pd.DataFrame:
-    """A 2 x 2 over seeds, with effects that are known."""
-    rows = [
-        (m, o, str(seed), 0.9 + model * (m == "mlp") + optimizer * (o == "adam")
-         + both * (m == "mlp" and o == "adam") + rng.normal(0, sd))
-        for m, o, seed in itertools.product(("linear", "mlp"), ("sgd", "adam"), range(seeds))
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["model", "optimizer", "seed", "score"])
 
 
 LEVELS = {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
@@ -123,7 +112,7 @@ def test_intervals_cover_what_was_planted_in_95_of_100_sweeps() -> None:
     rng = np.random.default_rng(1)
     hits = np.zeros(5)
     for _ in range(SIMULATIONS):
-        groups = groups_of(planted(rng, 0.05, 0.02, -0.01, 0.004, seeds=5))
+        groups = groups_of(two_by_two(rng, 0.05, 0.02, -0.01, 0.004, seeds=5))
         found = [intervals.mean(groups[0]), *intervals.square(groups)]
         truth = [0.9, 0.05, 0.02, 0.06, -0.01]
         hits += [e.low <= t <= e.high for e, t in zip(found, truth, strict=True)]

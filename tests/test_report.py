@@ -164,37 +164,6 @@ def test_a_level_is_a_level_however_it_is_spelled(
     assert len({line.count("|") for line in board[:6]}) == 1
 
 
-def test_two_settings_never_share_a_label() -> None:
-    grid = product(optimizer_beta=[0.5, 0.9], schedule_beta=[0.5, 0.9], seed=[0, 1])
-    found = findings.find(compared(planted(grid)))
-    assert len(found.board) == 4
-    assert set(found.board["n"]) == {2}
-
-
-def test_a_factor_that_follows_from_another_counts_with_it_as_one() -> None:
-    """A linear model has no hidden layers: their effects can't be parted, the optimizer's can."""
-    hidden = {"linear": ["-"], "mlp": ["[128]", "[256]"]}
-    grid = [
-        {"model": model, "model.hidden": width, "optimizer": optimizer, "seed": seed}
-        for model, widths in hidden.items() for width in widths
-        for optimizer in ("sgd", "adam") for seed in (0, 1, 2)
-    ]  # fmt: skip
-    found = findings.find(compared(planted(grid)))
-    terms = found.accuracy.analysis.table["term"].tolist()
-    assert terms[:2] == ["optimizer", "model + model.hidden"]
-    assert "model and model.hidden change together: they count as one factor" in found.notes
-    (adam,) = found.accuracy.levels.query("level == 'adam'")["estimate"]
-    assert adam.low <= 0.02 <= adam.high
-
-
-def test_the_winner_has_seeds_where_others_have() -> None:
-    runs = planted(product(model=["linear", "mlp"], seed=[0, 1, 2]))
-    lucky = {"model": "cnn", "seed": 0, "accuracy": 0.999}
-    found = findings.find(compared([*runs, lucky]))
-    assert found.winner["label"] == "mlp"
-    assert found.tied == 0
-
-
 @pytest.mark.slow
 def test_a_sweep_ends_with_its_report(swept: tuple[Path, str]) -> None:
     folder, said = swept

@@ -32,12 +32,6 @@ class ParallelLauncher(Launcher):
                 raise BadInput(f"hydra.launcher.{key}={shown(value)}: {ALLOWED}")
         self.application = hydra_context, task_function, config
 
-    def prepare(self) -> None:
-        """As soon as it is known that there is work."""
-        from factorial.runs import pool
-
-        pool.prepare()
-
     @functools.cached_property
     def workers(self) -> int:
         from factorial.training.environment import FOUND_THREADS
@@ -90,7 +84,7 @@ def execute(payload: bytes, words: list[str], number: int) -> JobReturn:
     done = run_job(
         task, config, "hydra.sweep.dir", "hydra.sweep.subdir", context, configure_logging=False
     )
-    done.cfg = done.hydra_cfg = None  # nobody asks, and they take as long to send as a short run
+    done.cfg = done.hydra_cfg = None  # nobody asks for them: not sent
     return done
 
 

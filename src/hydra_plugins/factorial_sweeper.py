@@ -36,14 +36,13 @@ class FactorialSweeper(Sweeper):
         grid = combinations(arguments, self.params, self.systems, loader)
         console.say(f"a grid of {len(grid)} combinations: {' '.join(arguments)}")
 
-        launcher: Any = self.launcher
-        if hasattr(launcher, "prepare"):
-            launcher.prepare()
         # here: seconds of imports, and what is wrong with a grid and what is to come are said first
         from factorial.runs.sweep import Launcher, run_sweep
 
         def compose(words: list[str]) -> Combination:
             return Combination.split(loader.load_sweep_config(base, words))
+
+        launcher: Any = self.launcher
 
         def launch(jobs: list[list[str]]) -> Generator[tuple[int, JobReturn]]:
             """(index, what became of it): at once where a launcher can say so, else at the end."""

@@ -18,7 +18,6 @@ from concurrent.futures import (
     as_completed,
 )
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 from queue import SimpleQueue
 from typing import Any
@@ -107,15 +106,10 @@ class Pool:
 
 def context() -> BaseContext:
     """Forked by a process that has no threads, where the platform has that; else begun anew."""
-    has_server = "forkserver" in multiprocessing.get_all_start_methods()
-    return multiprocessing.get_context("forkserver" if has_server else "spawn")
-
-
-def prepare() -> None:
-    """Have the process that workers are forked from import what they need, beside this one."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
     multiprocessing.set_forkserver_preload(PRELOADED)
-    if context().get_start_method() == "forkserver":
-        forkserver.ensure_running()
+    return multiprocessing.get_context("forkserver")
 
 
 def settle(number: int, enter: Callable[[int], None]) -> None:

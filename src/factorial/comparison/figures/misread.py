@@ -45,7 +45,7 @@ def hardest(findings: Findings, seen: Predictions) -> Figure | None:
         return None
     down = -(-count // ACROSS)
     drawn = style.figure(7.5, 0.94 * down + 0.6)
-    axes = drawn.subplots()  # one for all images: 24 of them take as long as four other figures
+    axes = drawn.subplots()  # one for all: 24 take as long to lay out as two other figures
     axes.set_axis_off()
     for place, (index, image) in enumerate(zip(seen.hardest.tolist(), seen.images, strict=False)):
         row, column = divmod(place, ACROSS)
