@@ -106,7 +106,7 @@ def same_process() -> Iterator[None]:
     torch.set_deterministic_debug_mode(debug)
 
 
-def sweep(folder: Path, *words: str, launch: Any = None) -> None:
+def sweep(folder: Path, *words: str, launch: Any = None, threads: int | None = None) -> None:
     """`python train.py -m ...` in this process, writing below `folder`, without a report.
 
     Raises as the command does.
@@ -116,7 +116,7 @@ def sweep(folder: Path, *words: str, launch: Any = None) -> None:
     base = compose("config", single, return_hydra_config=True)
     preset = base.hydra.sweeper
     grid = combinations(typed, preset.params, preset.systems)
-    launcher = launch and Launcher(lambda jobs: (pair for pair in enumerate(launch(jobs))))
+    launcher = launch and Launcher(lambda jobs: (pair for pair in enumerate(launch(jobs))), threads)
     run_sweep(base, typed, grid, composer(), launcher)
 
 

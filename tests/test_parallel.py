@@ -191,6 +191,32 @@ def test_a_result_on_record_counts_though_its_process_died_behind_it(
     assert "3 combinations, 0 failed" in capsys.readouterr().out
 
 
+def test_the_longest_of_a_trunk_is_launched_first_and_listed_where_it_was_asked_for(
+    outputs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    launched: list[str] = []
+
+    def launch(jobs: Sequence[list[str]]) -> list[JobReturn]:
+        launched.extend(word for words in jobs for word in words if word.startswith("epochs"))
+        return launch_here(jobs)
+
+    sweep(outputs, *LINEAR[:-1], "epochs=2,3,1", launch=launch)
+    assert launched == ["epochs.count=3", "epochs.count=2", "epochs.count=1"]
+    output = capsys.readouterr().out
+    assert [row[0] for row in table(output)] == ["2", "3", "1"]
+    assert "2 continued, 1 new" in output or "1 new, 2 continued" in output
+
+
+def test_what_a_launcher_lost_has_the_threads_that_it_would_have_had(outputs: Path) -> None:
+    def launch(jobs: Sequence[list[str]]) -> list[JobReturn]:
+        assert all("device.threads=3" in words for words in jobs)
+        return []
+
+    with pytest.raises(SystemExit):
+        sweep(outputs, *LINEAR, "seed=0,1", launch=launch, threads=3)
+    assert [run.data.params["threads"] for run in children(outputs)] == ["3", "3"]
+
+
 def test_what_a_launcher_lost_is_found_by_halves(outputs: Path) -> None:
     """The others are launched together as far as can be, and trained once."""
     launched: list[list[str]] = []
