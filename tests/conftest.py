@@ -1,6 +1,7 @@
 import functools
 import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,18 @@ def hydra() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def plain_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FORCE_COLOR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def unloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A module that a test wrote and loaded does not answer for the next test's of that name."""
+    known, written = set(sys.modules), tmp_path_factory.getbasetemp()
+    yield
+    for name in set(sys.modules) - known:
+        module = sys.modules[name]
+        places = getattr(module, "__path__", None) or [getattr(module, "__file__", None) or ""]
+        if any(Path(place).is_relative_to(written) for place in places):
+            del sys.modules[name]
 
 
 @functools.cache

@@ -3,7 +3,6 @@
 import json
 import shutil
 import sqlite3
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +55,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def copy(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     copy = Path(shutil.copytree(made, tmp_path / "copy"))
     monkeypatch.syspath_prepend(copy)
-    for name in ("own_model", "helper"):
-        sys.modules.pop(name, None)
     provenance.constant.cache_clear()
     connect.cache_clear()
     threads = torch.get_num_threads()

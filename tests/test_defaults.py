@@ -1,8 +1,7 @@
 """What a class does anyway is one recipe, said or not."""
 
 import functools
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,7 @@ M = functools.partial(Mine, depth=2)
 
 
 @pytest.fixture
-def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Recipe]]:
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recipe]:
     """Recipes of a class of the user's own, whose source this is."""
     (tmp_path / "own_mine.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
@@ -95,8 +94,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
     def of(name: str, **settings: Any) -> Recipe:
         return identified(put(default(), "model", {"_target_": f"own_mine.{name}", **settings}))
 
-    yield of
-    sys.modules.pop("own_mine", None)
+    return of
 
 
 def test_an_own_class_may_tell_apart_what_python_can(own: Callable[..., Recipe]) -> None:
