@@ -13,34 +13,53 @@ from conftest import ROOT
 from packaging.requirements import Requirement
 
 LOCK = (ROOT / "requirements.lock").read_text()
+EXTRAS_LOCK = (ROOT / "requirements-extras.lock").read_text()
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
-PINS = re.findall(r"^([\w.-]+)==(\S+?)(?: ; (.*?))? \\$", LOCK, re.MULTILINE)
+locks = pytest.mark.parametrize("lock", [LOCK, EXTRAS_LOCK], ids=["own", "extras"])
+
+
+def pins(lock: str) -> set[tuple[str, str, str]]:
+    """(name, version, where) of each package."""
+    return set(re.findall(r"^([\w.-]+)==(\S+?)(?: ; (.*?))? \\$", lock, re.MULTILINE))
+
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
 
-def test_every_pin_carries_hashes() -> None:
-    entries = re.split(r"^(?=\w)", LOCK, flags=re.MULTILINE)
+@locks
+def test_every_pin_carries_hashes(lock: str) -> None:
+    entries = re.split(r"^(?=\w)", lock, flags=re.MULTILINE)
     for entry in entries:
         if re.match(r"\w", entry):
             assert "--hash=sha256:" in entry
 
 
-def test_the_lock_names_no_host() -> None:
-    assert "://" not in LOCK
+@locks
+def test_a_lock_names_no_host(lock: str) -> None:
+    assert "://" not in lock
     assert not re.search(
-        r"^\s*-(i|-index-url|-extra-index-url|-find-links|f)\b", LOCK, re.MULTILINE
+        r"^\s*-(i|-index-url|-extra-index-url|-find-links|f)\b", lock, re.MULTILINE
     )
 
 
-def test_the_lock_meets_every_stated_requirement() -> None:
+@pytest.mark.parametrize(
+    ("lock", "groups"),
+    [(LOCK, ["dev"]), (EXTRAS_LOCK, ["dev", "ray", "slurm", "optuna", "server"])],
+    ids=["own", "extras"],
+)
+def test_a_lock_meets_every_stated_requirement(lock: str, groups: list[str]) -> None:
     project = PYPROJECT["project"]
     versions: dict[str, list[str]] = {}
-    for name, version, _ in PINS:
+    for name, version, _ in pins(lock):
         versions.setdefault(name, []).append(version)
-    for line in project["dependencies"] + project["optional-dependencies"]["dev"]:
+    lines = [line for group in groups for line in project["optional-dependencies"][group]]
+    for line in project["dependencies"] + lines:
         requirement = Requirement(line)
         assert all(requirement.specifier.contains(pin) for pin in versions[requirement.name])
+
+
+def test_extras_lie_on_top_of_the_projects_own_packages_in_the_same_versions() -> None:
+    assert pins(LOCK) < pins(EXTRAS_LOCK)
 
 
 def make(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -59,8 +78,9 @@ def test_make_alone_lists_every_target_with_a_line(tmp_path: Path, words: list[s
     lines = make(tmp_path, *words).stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["make", target]
-        for target in ("help", "train", "test", "test-fast", "lint", "mutants", "bench", "claims",
-                       "wrong-input", "readme-figures", "repro", "lock", "clean")
+        for target in ("help", "train", "test", "test-fast", "test-extras", "lint", "mutants",
+                       "bench", "claims", "wrong-input", "readme-figures", "repro", "lock",
+                       "clean")
     ]  # fmt: skip
     assert all(len(line.split()) > 3 for line in lines)
 
