@@ -6,7 +6,7 @@ EXTRAS := ray slurm optuna server
 # A file of tests in a process, one for each core, as far as memory goes
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help train test test-fast test-extras lint mutants bench claims readme-figures wrong-input repro lock clean
+.PHONY: help train test test-fast test-extras server lint mutants bench claims readme-figures wrong-input repro lock clean
 
 help: ## this list; ARGS="..." passes further settings on: make train ARGS="model=linear epochs=5"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test-fast: .venv/complete ## the tests that take no seconds
 # What they need besides this project's packages lies in an environment of its own
 test-extras: .venv-extras/complete ## the tests of Ray, Slurm, Optuna and PostgreSQL, each where it is installed
 	.venv-extras/bin/python -m pytest tests/extras $(ARGS)
+
+server: .venv-extras/complete ## MLflow's server on PostgreSQL, for several machines to write one record
+	.venv-extras/bin/python -m factorial server $(ARGS)
 
 lint: .venv/complete ## ruff, and mypy in strict mode
 	$(BIN)/ruff format --check .

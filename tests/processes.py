@@ -1,5 +1,6 @@
 """Commands in processes of their own: to wait for, to stop, to kill at an instant, to serve."""
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -179,8 +180,7 @@ def serve(folder: Path, port: int = 0) -> tuple["subprocess.Popen[bytes]", str]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-    program = Path(sys.executable).with_name("mlflow")
-    command = [program, "server", "--port", str(port), "--workers", "1",
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
                "--backend-store-uri", f"sqlite:///{folder}/mlflow.db",
                "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
     env = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -196,3 +196,22 @@ def serve(folder: Path, port: int = 0) -> tuple["subprocess.Popen[bytes]", str]:
         except (URLError, OSError):
             assert time.monotonic() < deadline, (folder / "log").read_text()
             time.sleep(0.2)
+
+
+class Server:
+    """A tracking server that can be killed, stopped, and started again at its address."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.process, self.address = serve(folder)
+
+    def signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        self.process.wait()
+
+    def start(self) -> None:
+        self.process, _ = serve(self.folder, int(self.address.rpartition(":")[2]))

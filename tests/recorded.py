@@ -12,8 +12,8 @@ import pandas as pd
 
 from factorial.comparison.table import Comparison, ordered, spelled
 from factorial.record import writing
+from factorial.record.entries import DataSet
 from factorial.record.store import Store, connect, look_into, open_store
-from factorial.record.writing import DataSet
 from factorial.results import Epoch, Evaluation
 from factorial.settings.recipe import digest
 from factorial.settings.schema import Tracking

@@ -107,7 +107,8 @@ def test_the_overview_has_a_line_for_each_command() -> None:
         assert done.returncode == 0
         lines = re.findall(r"^  (\w+) +(\w.*\.?)$", done.stdout, re.MULTILINE)
         assert [name for name, _ in lines] == [
-            "claims", "clean", "compare", "fetch", "predict", "register", "replay", "train",
+            "claims", "clean", "compare", "deliver", "fetch", "predict", "register", "replay",
+            "server", "train",
         ]  # fmt: skip
 
 
@@ -126,7 +127,7 @@ def test_an_unknown_command_is_one_line_and_exit_code_1() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "error: compar is not a command: allowed are "
-        "claims, clean, compare, fetch, predict, register, replay, train\n"
+        "claims, clean, compare, deliver, fetch, predict, register, replay, server, train\n"
     )
 
 

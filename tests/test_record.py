@@ -19,8 +19,8 @@ from recorded import opened
 from safetensors.torch import load_file
 
 from factorial.record import writing
+from factorial.record.entries import DataSet
 from factorial.record.store import find_experiment, open_store
-from factorial.record.writing import DataSet
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Tracking
 

@@ -140,9 +140,9 @@ def test_words_without_a_key_are_the_bare_settings(
 
 
 def test_only_commands_that_read_a_record_take_a_servers_address() -> None:
-    for command in ("compare", "replay", "predict", "register"):
+    for command in ("compare", "deliver", "replay", "predict", "register"):
         assert words.read(command, ["tracking.uri=http://x"])["tracking.uri"] == "http://x"
-    for command in ("fetch", "claims", "clean"):
+    for command in ("fetch", "claims", "clean", "server"):
         with pytest.raises(BadInput, match=r"^tracking\.uri is not a setting: allowed are "):
             words.read(command, ["tracking.uri=http://x"])
 

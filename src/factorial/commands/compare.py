@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from factorial import console
 from factorial.comparison.report import publish
-from factorial.record import selection, untrusted
+from factorial.record import selection, spool, untrusted
 from factorial.record.selection import Asked
 from factorial.record.store import look_into
 from factorial.settings import words
@@ -16,6 +17,8 @@ def main(typed: Sequence[str]) -> None:
     settings = words.read("compare", typed, bare="filter")
     store = look_into(words.tracking(settings), settings["outputs"])
     sweep = swept(Path(settings["ledger"])) if settings["ledger"] else settings["sweep"]
+    if store.is_remote and (waiting := spool.waiting(store)):
+        console.warn(f"{waiting} runs wait to be delivered, and may be missing: factorial deliver")
     asked = Asked(sweep, settings["experiment"], settings["filter"])
     publish(store, selection.select(store, asked), settings["folder"])
 

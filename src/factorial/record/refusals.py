@@ -9,6 +9,18 @@ from factorial.settings.messages import BadInput
 
 # Of MLflow's errors, those of a store that is out of reach: the same may be answered later
 OUT_OF_REACH = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
+# Those that the same question will always meet; a password or a permission may be given yet
+FOR_GOOD = (
+    "ALREADY_EXISTS", "BAD_REQUEST", "ENDPOINT_NOT_FOUND", "FEATURE_DISABLED",
+    "INVALID_PARAMETER_VALUE", "INVALID_STATE", "INVALID_STATE_TRANSITION", "MALFORMED_REQUEST",
+    "NOT_FOUND", "NOT_IMPLEMENTED", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST",
+)  # fmt: skip
+
+UNANSWERED = r"failed with (timeout )?exception .*"
+WHO = (
+    "the server does not take the name and password (MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD are where MLflow looks for them)"
+)
 
 
 @contextlib.contextmanager
@@ -52,9 +64,19 @@ def is_out_of_reach(error: Exception) -> bool:
     return isinstance(error, OperationalError) or code in OUT_OF_REACH
 
 
+def may_pass(error: Exception) -> bool:
+    """Whether a server may yet take what it has not taken now."""
+    if isinstance(error, OSError):  # those of the connection, and of HTTP, are
+        return True
+    return is_of_mlflow(error) and getattr(error, "error_code", None) not in FOR_GOOD
+
+
 def in_one_line(error: Exception) -> str:
-    """Without the statement that SQLAlchemy puts behind what went wrong."""
-    return " ".join(str(error).partition("[SQL")[0].split())[:300]
+    """Without SQLAlchemy's statement behind what went wrong, or urllib3's story of it."""
+    if getattr(error, "error_code", "") == "UNAUTHENTICATED" or "error code 401 " in str(error):
+        return WHO
+    text = re.sub(UNANSWERED, "got no answer", str(error).partition("[SQL")[0], flags=re.DOTALL)
+    return " ".join(text.split())[:300]
 
 
 def other_schema(message: str) -> str:

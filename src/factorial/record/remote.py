@@ -29,6 +29,12 @@ def upload(server: str, location: str, folder: Path, name: str | None = None) ->
     repository(server, location).log_artifacts(str(folder), name)
 
 
+def upload_file(server: str, location: str, file: Path, below: Path) -> None:
+    """Copy one file to a folder below a location that the server gave. Raises BadInput."""
+    folder = below.as_posix()
+    repository(server, location).log_artifact(str(file), None if folder == "." else folder)
+
+
 def download(server: str, location: str, name: str) -> Path | None:
     """One file, in a temporary folder; None where it is not there."""
     from mlflow.exceptions import MlflowException

@@ -1,18 +1,20 @@
 """What is written of a run."""
 
 import contextlib
+import functools
 import json
 import logging
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from factorial.record import checkpoint, reading, remote
+from factorial.record import checkpoint, reading, remote, spool
+from factorial.record.entries import LONGEST_TAG, DataSet, Entry, Place
 from factorial.record.files import write_atomically
 from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner
-from factorial.record.refusals import is_of_mlflow, is_out_of_reach, writing
+from factorial.record.refusals import writing
 from factorial.record.store import Store
 from factorial.results import Diverged, Epoch
 from factorial.settings.messages import BadInput, is_stop, reason
@@ -20,30 +22,13 @@ from factorial.settings.messages import BadInput, is_stop, reason
 log = logging.getLogger(__name__)
 
 AT_ONCE = 1000  # points in one write: MLflow would divide more, and a row with them
-LONGEST_TAG = 8000  # characters; MLflow cuts a longer one silently
-
-
-class DataSet(NamedTuple):
-    """What is said of a run's data: sizes are numbers of examples."""
-
-    name: str
-    digest: str
-    sizes: Mapping[str, int]
-
-    def as_input(self) -> Any:
-        """As MLflow takes it."""
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        profile = json.dumps(dict(self.sizes))
-        source = json.dumps({"name": self.name, "sha256": self.digest})
-        entity = Dataset(self.name, self.digest[:32], "local", source, profile=profile)
-        return DatasetInput(entity, [InputTag("mlflow.data.context", "training")])
 
 
 class Run:
     """One recorded run: a folder of files, and a row of MLflow where tracking is on.
 
-    Whatever is on record already is not written again. Every method that writes raises OSError.
+    Whatever is on record already is not written again. Every method that writes raises OSError; a
+    tracking server is told what was written as soon as it listens, until the run ends and beyond.
     """
 
     def __init__(self, store: Store, info: Any, recorded: RecordedRun | None = None) -> None:
@@ -57,31 +42,17 @@ class Run:
         if not self.id.isalnum():  # a server gave it, and it becomes a folder's name
             raise BadInput(f"run {self.id}: allowed is an id of letters and digits")
         self.folder = store.outputs / "runs" / self.id / "artifacts"
-        self.location = info.artifact_uri if store.is_remote else ""
-        if self.location:
-            remote.check(self.client.tracking_uri, self.location)
+        self.is_remote = store.is_remote
+        self.place = Place(self.client, self.id, self.folder, info.artifact_uri if info else "")
+        if self.is_remote:
+            remote.check(self.client.tracking_uri, self.place.location)
         self.folder.mkdir(parents=True, exist_ok=recorded is not None)
 
     def describe(self, params: Mapping[str, Any], data: DataSet | None = None) -> None:
         """Params go last: a run that has them was described to the end."""
-        if self.client is None:
-            return
-        from mlflow.entities import Param
-
-        with writing():
-            if data is not None:
-                self._log_input(data.as_input())
-            self.client.log_batch(self.id, params=[Param(k, str(v)) for k, v in params.items()])
-
-    def _log_input(self, data: Any) -> None:
-        """MLflow takes the same input once. Of those who add a new data set at the same moment it
-        refuses all but one; asked again, it finds what that one has added."""
-        try:
-            self.client.log_inputs(self.id, [data])
-        except Exception as error:
-            if not is_of_mlflow(error) or is_out_of_reach(error):
-                raise
-            self.client.log_inputs(self.id, [data])
+        if data is not None:
+            self._tell({"data": {**data._asdict(), "sizes": dict(data.sizes)}})
+        self._tell({"params": {key: str(value) for key, value in params.items()}})
 
     def write(self, name: str, text: str) -> None:
         """A file of the run."""
@@ -107,10 +78,8 @@ class Run:
         self.closing.update(metrics)
 
     def tag(self, **tags: str) -> None:
-        if self.client is not None:
-            with writing():
-                for key, value in tags.items():
-                    self.client.set_tag(self.id, key, value[:LONGEST_TAG])
+        for key, value in tags.items():
+            self._tell({"tag": key, "value": value})
 
     def end(self) -> None:
         """Files first, then the closing metrics, then the status: what has ended is complete."""
@@ -118,26 +87,39 @@ class Run:
             {"epoch": row.epoch, **metrics_of(row), "weights": row.weights} for row in self.rows
         ]
         self.write("metrics.json", json.dumps({"epochs": rows, **self.closing}, indent=1) + "\n")
-        if self.client is not None:
-            with writing():
-                if self.location:
-                    remote.upload(self.client.tracking_uri, self.location, self.folder)
-                # at step 0, where MLflow draws bars
-                self._log({(name, 0): value for name, value in self.closing.items()})
-                self.client.set_terminated(self.id, self.status)
+        if self.is_remote:
+            for file in sorted(filter(Path.is_file, self.folder.rglob("*"))):
+                self._tell({"file": file.relative_to(self.folder).as_posix()})
+        # at step 0, where MLflow draws bars
+        self._log({(name, 0): value for name, value in self.closing.items()})
+        self._tell({"status": self.status, "at": now()})
+        if self.is_remote:
+            self._spool.close()
+            del self._spool
 
     def _log(self, points: Mapping[tuple[str, int], float]) -> None:
         """Values by metric and step, in one write."""
         new = {key: value for key, value in points.items() if key not in self.points}
         self.points |= new
-        if self.client is None or not new:
-            return
-        from mlflow.entities import Metric
+        if new:
+            batch = [[name, step, value] for (name, step), value in new.items()]
+            self._tell({"points": batch, "at": now()})
 
-        now = int(time.time() * 1000)
-        batch = [Metric(name, value, now, step) for (name, step), value in new.items()]
-        with writing():
-            self.client.log_batch(self.id, metrics=batch)
+    def _tell(self, entry: Entry) -> None:
+        if self.is_remote:
+            self._spool.add(entry)
+        elif self.client is not None:
+            with writing():
+                self.place.send(entry)
+
+    @functools.cached_property
+    def _spool(self) -> spool.Spool:
+        return spool.Spool(self.place)
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return int(time.time() * 1000)
 
 
 def metrics_of(row: Epoch) -> dict[str, float]:
@@ -157,7 +139,8 @@ def new(store: Store, name: str, tags: Mapping[str, str]) -> Run:
 
 
 def again(store: Store, run: RecordedRun) -> Run:
-    """An abandoned run, opened to go on where its curves end."""
+    """An abandoned run, opened to go on where its curves end. Raises OSError."""
+    require_told(store, run)
     with writing():
         store.client.update_run(run.id, status="RUNNING")
         for key, value in owner().items():
@@ -166,6 +149,16 @@ def again(store: Store, run: RecordedRun) -> Run:
             store.client.delete_tag(run.id, "failure")
         opened = store.client.get_run(run.id)
     return Run(store, opened.info, reading.recorded(opened))
+
+
+def require_told(store: Store, run: RecordedRun) -> None:
+    """A server has taken whatever was written earlier: told later, it would undo what is to come.
+
+    Raises OSError where it does not.
+    """
+    left = spool.deliver(store, run.id).left if store.is_remote else {}
+    for file, why in left.items():
+        raise OSError(f"run {run.id}: the server has to take {file} first, and does not ({why})")
 
 
 def mark_dead(store: Store, run: RecordedRun, why: str) -> None:

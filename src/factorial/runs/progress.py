@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 
 from factorial import console
 from factorial.record import predictions, provenance, reading, writing
+from factorial.record.entries import DataSet
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, artifact
 from factorial.results import Diverged, Outcome
@@ -204,14 +205,14 @@ def write_origin(run: writing.Run) -> None:
         run.write("git.patch", provenance.patch())
 
 
-def described(trial: Trial) -> writing.DataSet:
+def described(trial: Trial) -> DataSet:
     settings = trial.config.data
     examples = {
         "train": sizes.training_examples(settings),
         "validation": sizes.validation_examples(settings),
         "test": data.test_examples(settings),
     }
-    return writing.DataSet(settings.name, data.digest(settings), examples)
+    return DataSet(settings.name, data.digest(settings), examples)
 
 
 def tags(trial: Trial) -> dict[str, str]:

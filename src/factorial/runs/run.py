@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from safetensors.torch import save
 
 from factorial import console
-from factorial.record import predictions, writing
+from factorial.record import predictions, spool, writing
 from factorial.record.files import write_atomically
 from factorial.record.store import Store, address, knock, mlflow_page, open_store
 from factorial.results import Diverged, Epoch, Outcome, Position
@@ -50,10 +50,13 @@ def run_alone(combination: Combination) -> Outcome | None:
 
 
 def reach(config: Config) -> Store:
-    """The record's store. Raises BadInput where its server does not answer now."""
+    """The record's store, told what waits for it. Raises BadInput where its server does not answer
+    now."""
     store = open_store(config.tracking, config.outputs)
     if store.is_remote:
         knock(address(config.tracking, store.outputs))
+        for file, why in spool.deliver(store).left.items():
+            console.warn(f"what waits in {file} could not be delivered ({why})")
     return store
 
 

@@ -19,6 +19,8 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "tolerance": (float, 0, 1),
     "threads": (int, 1, 1024),
     "sample": (int, 1),
+    "port": (int, 1, 65535),
+    "workers": (int, 1, 64),
 }
 # Words that may stand in place of one
 WORDS = {("sample", "all"), ("threads", "null")}

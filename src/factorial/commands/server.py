@@ -1,0 +1,130 @@
+"""Start MLflow's server on PostgreSQL, for several machines to write one record."""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psutil
+from filelock import FileLock, Timeout
+
+from factorial import console
+from factorial.record import postgres
+from factorial.runs.signals import stoppable
+from factorial.settings import words
+from factorial.settings.extras import needed
+from factorial.settings.messages import BadInput
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+PASSWORD = "MLFLOW_AUTH_ADMIN_PASSWORD"
+START = 120  # seconds
+# Whoever has a name and a password may write every experiment: that is what it is for
+AUTHENTICATION = """[mlflow]
+default_permission = EDIT
+database_uri = sqlite:///{users}
+admin_username = admin
+authorization_function = mlflow.server.auth:authenticate_request_basic_auth
+"""
+
+
+def main(typed: Sequence[str]) -> None:
+    """Raises BadInput."""
+    settings = words.read("server", typed)
+    needed("psycopg2", "server", "factorial server")
+    folder = Path(settings["outputs"]).resolve() / "server"
+    folder.mkdir(parents=True, exist_ok=True)
+    require_free(settings["host"], settings["port"])
+    with ExitStack() as stack:
+        lock = FileLock(folder / ".lock")
+        try:
+            stack.enter_context(lock.acquire(timeout=0))
+        except Timeout:
+            raise BadInput(f"outputs={settings['outputs']}: has a server already") from None
+        uri = stack.enter_context(postgres.running(folder / "postgres"))
+        serve(folder, uri, settings)
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises BadInput where the address can't be listened to."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    except OSError as error:
+        raise BadInput(
+            f"host={host} port={port}: allowed is a free one of this machine ({error.strerror})"
+        ) from error
+
+
+def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
+    """MLflow's server, until it is stopped. Raises BadInput where it ends by itself."""
+    host, port = settings["host"], settings["port"]
+    options = ["--host", host, "--port", port, "--workers", settings["workers"],
+               "--artifacts-destination", folder / "artifacts"]  # fmt: skip
+    env = {"MLFLOW_BACKEND_STORE_URI": uri, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    if host not in LOOPBACK:
+        options += ["--app-name", "basic-auth"]
+        env |= authentication(folder)
+    command = [sys.executable, "-m", "mlflow", "server", *map(str, options)]
+    with (folder / "log").open("a") as log, stoppable() as stop:
+        server = subprocess.Popen(command, cwd=folder, env=os.environ | env, stdout=log, stderr=log)
+        try:
+            address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+            is_up = False
+            while server.poll() is None:
+                if not is_up and (is_up := answers(address)):
+                    console.say(
+                        f"MLflow's server answers at {address}, with its record in {folder}"
+                    )
+                    console.say(f"python train.py tracking=server tracking.uri={address}")
+                stop.now_if_wanted()
+                time.sleep(0.2)
+        finally:
+            end(server)
+    raise BadInput(f"MLflow's server has ended by itself: {folder / 'log'} says why")
+
+
+def answers(address: str) -> bool:
+    try:
+        urlopen(f"{address}/health", timeout=1).close()
+    except (URLError, OSError):
+        return False
+    return True
+
+
+def end(server: "subprocess.Popen[bytes]") -> None:
+    """With the processes that it has started."""
+    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _, alive = psutil.wait_procs(processes, timeout=10)
+    for process in alive:
+        process.kill()
+
+
+def authentication(folder: Path) -> dict[str, str]:
+    """What MLflow's own needs: a file of settings, a secret, and once the admin's password.
+
+    Raises BadInput.
+    """
+    users, config, secret = folder / "users.db", folder / "auth.ini", folder / "secret"
+    if not users.exists() and not os.environ.get(PASSWORD):
+        raise BadInput(f"{PASSWORD}: allowed is a password of 12 signs or more, for the name admin")
+    config.write_text(AUTHENTICATION.format(users=users))
+    if not secret.exists():
+        postgres.write_secret(secret, secrets.token_urlsafe(32))
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(config),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": secret.read_text(),
+    }

@@ -1,0 +1,194 @@
+"""What a tracking server is told of a run: on disk first, and sent in order as the server takes it.
+
+Training waits for no server, and loses nothing with one: what it has not taken stays in the run's
+folder, for this process, a later command, or `factorial deliver`.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections import deque
+from pathlib import Path
+from typing import NamedTuple
+
+from filelock import FileLock, Timeout
+
+from factorial import console
+from factorial.record import untrusted
+from factorial.record.entries import Entry, Place
+from factorial.record.refusals import in_one_line, may_pass
+from factorial.record.store import Store
+from factorial.settings.messages import BadInput
+
+FOLDER = "spool"  # beside a run's files
+PATIENCE = 8  # seconds that a run waits at its end for a server that does not answer
+FIRST, LONGEST = 0.2, 5.0  # seconds between two tries
+LARGEST = 100_000_000  # bytes: ten thousand epochs of a deep network are a tenth of it
+
+
+class Spool:
+    """The writes of one process to one run, and the thread that sends them."""
+
+    def __init__(self, place: Place) -> None:
+        """Raises OSError."""
+        self.place = place
+        folder = place.folder.parent / FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        self.file = folder / f"{time.time_ns()}.jsonl"
+        self.lock = FileLock(self.file.with_suffix(".lock"))
+        self.lock.acquire()  # while it is held nobody else sends what is in the file
+        self.waiting: deque[Entry] = deque()
+        self.changed = threading.Condition()
+        self.ending, self.abandoned = threading.Event(), False
+        self.answered = 0.0  # when the server last took something
+        self.trouble = "no answer"  # why it has not taken what waits
+        self.refusal: Exception | None = None
+        threading.Thread(target=self.send_all, daemon=True).start()
+
+    def add(self, entry: Entry) -> None:
+        """Keep an entry, and send it. Raises OSError where an earlier one was refused for good."""
+        self.raise_refusal()
+        append(self.file, json.dumps(entry))
+        with self.changed:
+            self.waiting.append(entry)
+            self.changed.notify_all()
+
+    def close(self) -> None:
+        """Wait until all is sent, as long as the server answers.
+
+        Says what it left. Raises OSError where the server refused.
+        """
+        with self.changed:
+            self.answered = time.monotonic()
+            self.ending.set()
+            self.changed.notify_all()
+            while self.waiting and not self.refusal and not self.abandoned:
+                self.changed.wait(0.1)
+                self.abandoned = time.monotonic() > self.answered + PATIENCE
+        if not self.waiting:
+            self.file.unlink(missing_ok=True)
+        elif not self.refusal:
+            console.warn(
+                f"run {self.place.run}: {len(self.waiting)} of its writes wait in "
+                f"{self.file.parent}, for the server does not take them ({self.trouble}); "
+                f"`factorial deliver` sends them later"
+            )
+        release(self.file, self.lock)
+        self.raise_refusal()
+
+    def raise_refusal(self) -> None:
+        if self.refusal:
+            why = in_one_line(self.refusal)
+            raise OSError(f"the record can't be written: {why}") from self.refusal
+
+    def send_all(self) -> None:
+        """The thread: first things first, each until the server has taken it."""
+        pause = FIRST
+        while (entry := self.next()) is not None:
+            if self.send(entry):
+                pause = FIRST
+            else:
+                time.sleep(FIRST)
+                self.ending.wait(pause)
+                pause = min(2 * pause, LONGEST)
+
+    def next(self) -> Entry | None:
+        """What is to be sent, once there is something; None at the end."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.waiting or self.ending.is_set())
+            is_over = self.abandoned or self.refusal or not self.waiting
+            return None if is_over else self.waiting[0]
+
+    def send(self, entry: Entry) -> bool:
+        """Whether the server has taken it."""
+        try:
+            self.place.send(entry)
+        except Exception as error:
+            with self.changed:
+                self.trouble = in_one_line(error)
+                self.refusal = None if may_pass(error) else error
+                self.changed.notify_all()
+            return False
+        with self.changed:
+            self.waiting.popleft()
+            self.answered = time.monotonic()
+            self.changed.notify_all()
+        return True
+
+
+def append(file: Path, line: str) -> None:
+    """A line, or nothing where there is no room for it; a process that is killed leaves a part."""
+    with file.open("ab") as stream:
+        end = stream.tell()
+        try:
+            stream.write(f"{line}\n".encode())
+            stream.flush()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                stream.truncate(end)
+            raise OSError(error.errno, error.strerror, str(file)) from error
+
+
+def read(file: Path) -> list[Entry]:
+    """Its whole lines. Raises BadInput."""
+    *lines, _ = untrusted.read(file, str(file), LARGEST).split("\n")
+    try:
+        return [json.loads(line) for line in lines]
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{file}: allowed is JSON in each line") from error
+
+
+def release(file: Path, lock: FileLock) -> None:
+    """Let others send what is in a file; what is empty beside it goes."""
+    lock.release()
+    with contextlib.suppress(OSError):
+        if not file.exists():
+            file.with_suffix(".lock").unlink()
+            file.parent.rmdir()
+
+
+class Delivery(NamedTuple):
+    """Files whose writes a server has taken, and what it says of the others."""
+
+    taken: list[Path]
+    left: dict[Path, str]
+
+
+def files(store: Store, run: str = "*") -> list[Path]:
+    """Those of one run, or of all, oldest first; a process may be sending what is in them."""
+    return sorted(store.outputs.glob(f"runs/{run}/{FOLDER}/*.jsonl"))
+
+
+def waiting(store: Store) -> int:
+    """How many runs have something on disk that their server may not have."""
+    return len({file.parents[1] for file in files(store)})
+
+
+def deliver(store: Store, run: str = "*") -> Delivery:
+    """Send what waits below the outputs, of one run or of all, and is sent by no other process."""
+    delivery = Delivery([], {})
+    for file in files(store, run):
+        lock = FileLock(file.with_suffix(".lock"))
+        with contextlib.suppress(Timeout):
+            lock.acquire(timeout=0)
+            try:
+                deliver_file(store, file)
+                delivery.taken.append(file)
+            except FileNotFoundError:
+                pass  # another process was faster
+            except Exception as error:
+                delivery.left[file] = in_one_line(error)
+            finally:
+                release(file, lock)
+    return delivery
+
+
+def deliver_file(store: Store, file: Path) -> None:
+    """From its beginning: nobody knows how far its process came. Raises whatever is wrong."""
+    run, folder = file.parents[1].name, file.parents[1] / "artifacts"
+    entries = read(file)
+    place = Place(store.client, run, folder, store.client.get_run(run).info.artifact_uri)
+    for entry in entries:
+        place.send(entry)
+    file.unlink()

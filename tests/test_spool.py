@@ -1,0 +1,218 @@
+"""What a server is told of a run: kept on disk, sent in order, once."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import client
+from filelock import FileLock
+
+from factorial.record import reading, spool, writing
+from factorial.record.entries import Place
+from factorial.record.spool import Spool
+from factorial.record.store import Store, open_store
+from factorial.settings.schema import Tracking
+
+EPOCHS = 40
+
+
+class Flaky:
+    """A store's own client, some of whose calls fail: before they reach it, or on the way back."""
+
+    tracking_uri = "http://127.0.0.1:1"
+
+    def __init__(self, real: Any, failures: list[str]) -> None:
+        self.real, self.failures, self.calls = real, iter(failures), []
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any, **named: Any) -> Any:
+            failure = next(self.failures, "none")
+            if failure == "before":
+                raise ConnectionError("refused")
+            self.calls.append(name)
+            answer = getattr(self.real, name)(*arguments, **named)
+            if failure == "after":
+                raise ConnectionError("reset")
+            return answer
+
+        return call
+
+
+@pytest.fixture
+def store(outputs: Path) -> Store:
+    return open_store(Tracking("local", None, "digits", None, None), str(outputs))
+
+
+@pytest.fixture
+def place(store: Store) -> Place:
+    run = writing.new(store, "one", {})
+    return run.place
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spool, "FIRST", 0.001)
+    monkeypatch.setattr(spool, "LONGEST", 0.002)
+
+
+def flaky(place: Place, failures: list[str]) -> Place:
+    return place._replace(client=Flaky(place.client, failures))
+
+
+def point(epoch: int) -> dict[str, Any]:
+    return {"points": [["train/loss", epoch, 1 / epoch]], "at": epoch}
+
+
+def points(outputs: Path, run: str) -> list[tuple[int, float, int]]:
+    history = client(outputs).get_metric_history(run, "train/loss")
+    return [(one.step, one.value, one.timestamp) for one in history]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_is_sent_once_and_in_order_whatever_calls_fail(
+    seed: int, place: Place, outputs: Path
+) -> None:
+    draw = random.Random(seed)
+    sending = Spool(flaky(place, draw.choices(["before", "after", "none"], k=3 * EPOCHS)))
+    for epoch in range(1, EPOCHS + 1):
+        sending.add(point(epoch))
+        sending.add({"tag": "epoch", "value": str(epoch)})
+    sending.add({"status": "FINISHED", "at": 7})
+    sending.close()
+    assert points(outputs, place.run) == [(n, 1 / n, n) for n in range(1, EPOCHS + 1)]
+    written = client(outputs).get_run(place.run)
+    assert written.data.tags["epoch"] == str(EPOCHS)
+    assert (written.info.status, written.info.end_time) == ("FINISHED", 7)
+    assert not (place.folder.parent / "spool").exists()
+
+
+def test_what_is_added_is_on_disk_before_it_is_sent(place: Place) -> None:
+    sending = Spool(flaky(place, ["before"] * 1_000_000))
+    entries = [{"tag": "a", "value": "1"}, point(1), {"params": {"b": "ä\n"}}]
+    for entry in entries:
+        sending.add(entry)
+    assert spool.read(sending.file) == entries
+    assert Flaky.tracking_uri and sending.place.client.calls == []
+
+
+def test_a_silent_server_is_waited_for_at_the_end_and_then_left(
+    place: Place, store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(spool, "PATIENCE", 0.3)
+    sending = Spool(flaky(place, ["before"] * 1_000_000))
+    sending.add(point(1))
+    began = time.monotonic()
+    sending.close()
+    assert 0.3 < time.monotonic() - began < 3
+    said = capsys.readouterr().err
+    assert f"run {place.run}: 1 of its writes wait in {sending.file.parent}" in said
+    assert "(refused)" in said
+    taken, left = spool.deliver(store)
+    assert (taken, left) == ([sending.file], {})
+    assert points(store.outputs, place.run) == [(1, 1.0, 1)]
+    assert spool.deliver(store) == ([], {})
+
+
+def test_one_that_answers_is_waited_for_however_long_all_takes(
+    place: Place, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "PATIENCE", 0.4)
+    slow = flaky(place, [])
+
+    def log_batch(*arguments: Any, **named: Any) -> None:
+        time.sleep(0.1)
+        place.client.log_batch(*arguments, **named)
+
+    slow.client.log_batch = log_batch
+    sending = Spool(slow)
+    for epoch in range(1, 11):
+        sending.add(point(epoch))
+    sending.close()
+    assert len(points(outputs, place.run)) == 10
+
+
+def test_a_refusal_for_good_is_raised_and_nothing_more_is_sent(place: Place, outputs: Path) -> None:
+    sending = Spool(place)
+    sending.add({"params": {"a": "1"}})
+    sending.add({"params": {"a": "2"}})  # which MLflow does not change
+    with sending.changed:
+        assert sending.changed.wait_for(lambda: sending.refusal, 30)
+    with pytest.raises(OSError, match=r"the record can't be written: .*Changing param values"):
+        sending.add(point(1))
+    with pytest.raises(OSError, match=r"the record can't be written: .*Changing param values"):
+        sending.close()
+    assert points(outputs, place.run) == []
+    assert sending.file.exists()
+
+
+def test_what_a_living_process_sends_is_left_to_it(place: Place, store: Store) -> None:
+    folder = place.folder.parent / "spool"
+    folder.mkdir()
+    (folder / "1.jsonl").write_text(json.dumps(point(1)) + "\n")
+    with FileLock(folder / "1.lock"):
+        assert spool.deliver(store) == ([], {})
+    assert points(store.outputs, place.run) == []
+    assert spool.deliver(store).taken == [folder / "1.jsonl"]
+    assert not folder.exists()
+
+
+def test_half_a_line_of_a_killed_process_was_never_written(place: Place, store: Store) -> None:
+    folder = place.folder.parent / "spool"
+    folder.mkdir()
+    (folder / "1.jsonl").write_text(json.dumps(point(1)) + "\n" + json.dumps(point(2))[:-5])
+    assert spool.deliver(store).left == {}
+    assert points(store.outputs, place.run) == [(1, 1.0, 1)]
+
+
+def test_the_older_is_sent_before_the_newer(place: Place, store: Store) -> None:
+    folder = place.folder.parent / "spool"
+    folder.mkdir()
+    for name in ("1700000000000000002", "1700000000000000010", "1700000000000000001"):
+        (folder / f"{name}.jsonl").write_text(json.dumps({"tag": "last", "value": name}) + "\n")
+    spool.deliver(store)
+    tags = client(store.outputs).get_run(place.run).data.tags
+    assert tags["last"] == "1700000000000000010"
+
+
+HOSTILE = {
+    "no JSON\n": "allowed is JSON in each line",
+    "[" * 100_000 + "\n": "allowed is JSON in each line",
+    '{"points": 1, "at": 1}\n': "not iterable",
+    '{"points": [["a", 1]], "at": 1}\n': "not enough values",
+    '{"delete": true}\n': "allowed is what a run tells MLflow",
+    "7\n": "allowed is what a run tells MLflow",
+    '{"file": "../../../secret"}\n': "allowed is one in ",
+    '{"file": "/etc/hostname"}\n': "allowed is one in ",
+    '{"file": "link"}\n': "allowed is one in ",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_file_that_says_anything_else_is_left_with_the_reason(
+    text: str, place: Place, store: Store
+) -> None:
+    folder = place.folder.parent / "spool"
+    folder.mkdir()
+    (store.outputs / "secret").write_text("secret")
+    (place.folder / "link").symlink_to(store.outputs / "secret")
+    (folder / "1.jsonl").write_text(text)
+    ((file, why),) = spool.deliver(store).left.items()
+    assert file == folder / "1.jsonl" and HOSTILE[text] in why
+    assert file.read_text() == text
+
+
+def test_a_run_is_not_gone_on_with_before_all_of_it_was_sent(
+    place: Place, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told later, its old end would undo the new one."""
+    folder = place.folder.parent / "spool"
+    folder.mkdir()
+    (folder / "1.jsonl").write_text("no JSON\n")
+    monkeypatch.setattr(Store, "is_remote", True)
+    (known,) = reading.find(store)
+    with pytest.raises(OSError, match=rf"run {place.run}: the server has to take .*1\.jsonl first"):
+        writing.again(store, known)
