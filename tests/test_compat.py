@@ -1,5 +1,6 @@
 """Private surfaces of libraries: each gives what the public way gives, and is done without."""
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,15 @@ class Public:
 def runs(client: Any) -> list[str]:
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     return [run.info.run_id for run in client.search_runs(ids)]
+
+
+def test_values_that_are_no_numbers_are_given_as_such(client: Any) -> None:
+    (run, *_) = runs(client)
+    for step, value in enumerate((math.nan, math.inf, -math.inf, 0.0)):
+        client.log_metric(run, "odd", value, step=step)
+    public = compat.points_of_run(client, run, "odd")
+    assert math.isnan(public[0][2])
+    assert repr(compat.metric_points(client, [run], "odd", 100)) == repr(public)
 
 
 def test_many_runs_at_once_give_what_the_public_way_gives(client: Any) -> None:

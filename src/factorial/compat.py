@@ -3,6 +3,7 @@
 import atexit
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -82,12 +83,24 @@ def metric_points(client: Any, runs: Sequence[str], name: str, most: int) -> lis
     answer for many at once.
     """
     store: Any = getattr(getattr(client, "_tracking_client", None), "store", None)
-    if hasattr(store, "get_metric_history_bulk"):
-        answer = store.get_metric_history_bulk(runs, name, most)
-        return [(point.run_id, point.step, point.value) for point in answer]
+    if hasattr(store, "ManagedSessionMaker"):
+        return points_of_database(store, runs, name, most)
     if hasattr(store, "get_host_creds"):
         return points_of_server(store.get_host_creds(), runs, name, most)
     return [point for run in runs for point in points_of_run(client, run, name)]
+
+
+def points_of_database(store: Any, runs: Sequence[str], name: str, most: int) -> list[Point]:
+    """As columns: MLflow makes three objects of each point, which takes ten times as long."""
+    from mlflow.store.tracking.dbmodels.models import SqlMetric
+    from sqlalchemy import select
+
+    what = SqlMetric.run_uuid, SqlMetric.step, SqlMetric.value, SqlMetric.is_nan
+    order = SqlMetric.run_uuid, SqlMetric.timestamp, SqlMetric.step, SqlMetric.value
+    wanted: Any = select(*what).where(SqlMetric.key == name, SqlMetric.run_uuid.in_(runs))
+    with store.ManagedSessionMaker() as session:
+        points = session.execute(wanted.order_by(*order).limit(most)).all()
+    return [(run, step, math.nan if is_nan else value) for run, step, value, is_nan in points]
 
 
 def points_of_server(credentials: Any, runs: Sequence[str], name: str, most: int) -> list[Point]:
