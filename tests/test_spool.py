@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import client
 from filelock import FileLock
+from mlflow.exceptions import BAD_REQUEST, MlflowException
 
 from factorial.record import reading, spool, writing
 from factorial.record.entries import Place
@@ -25,12 +26,14 @@ class Flaky:
 
     tracking_uri = "http://127.0.0.1:1"
 
-    def __init__(self, real: Any, failures: list[str]) -> None:
+    def __init__(self, real: Any, failures: list[Any]) -> None:
         self.real, self.failures, self.calls = real, iter(failures), []
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def call(*arguments: Any, **named: Any) -> Any:
             failure = next(self.failures, "none")
+            if isinstance(failure, Exception):
+                raise failure
             if failure == "before":
                 raise ConnectionError("refused")
             self.calls.append(name)
@@ -59,7 +62,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "LONGEST", 0.002)
 
 
-def flaky(place: Place, failures: list[str]) -> Place:
+def flaky(place: Place, failures: list[Any]) -> Place:
     return place._replace(client=Flaky(place.client, failures))
 
 
@@ -136,17 +139,38 @@ def test_one_that_answers_is_waited_for_however_long_all_takes(
 
 
 def test_a_refusal_for_good_is_raised_and_nothing_more_is_sent(place: Place, outputs: Path) -> None:
-    sending = Spool(place)
+    sending = Spool(flaky(place, []))
     sending.add({"params": {"a": "1"}})
     sending.add({"params": {"a": "2"}})  # which MLflow does not change
+    sending.add(point(2))
     with sending.changed:
         assert sending.changed.wait_for(lambda: sending.refusal, 30)
     with pytest.raises(OSError, match=r"the record can't be written: .*Changing param values"):
         sending.add(point(1))
     with pytest.raises(OSError, match=r"the record can't be written: .*Changing param values"):
         sending.close()
+    time.sleep(0.05)
+    assert sending.place.client.calls == ["log_batch", "log_batch"]
     assert points(outputs, place.run) == []
     assert sending.file.exists()
+
+
+def test_a_tag_is_as_long_as_any_server_takes(
+    place: Place, outputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
+    place.send({"tag": "long", "value": "x" * 9000})
+    assert client(outputs).get_run(place.run).data.tags["long"] == "x" * 8000
+
+
+def test_a_data_set_that_another_run_adds_at_the_same_moment_is_asked_for_again(
+    place: Place, outputs: Path
+) -> None:
+    first = MlflowException("UNIQUE constraint failed", error_code=BAD_REQUEST)
+    asked = flaky(place, [first])
+    asked.send({"data": {"name": "digits", "digest": "0" * 64, "sizes": {"train": 1}}})
+    (entry,) = client(outputs).get_run(place.run).inputs.dataset_inputs
+    assert (entry.dataset.name, json.loads(entry.dataset.profile)) == ("digits", {"train": 1})
 
 
 def test_what_a_living_process_sends_is_left_to_it(place: Place, store: Store) -> None:
