@@ -3,15 +3,14 @@
 import contextlib
 import functools
 import os
-import pickle
 from collections.abc import Generator, Sequence
 
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
+from factorial.runs.jobs import execute, failed, packed
 from factorial.settings.messages import BadInput, shown
 
 ALLOWED = "allowed is null, or a whole number above 0"
@@ -53,12 +52,11 @@ class ParallelLauncher(Launcher):
 
     def stream(self, jobs: Sequence[Sequence[str]], first: int) -> Generator[tuple[int, JobReturn]]:
         """(index, what became of it) of each job as soon as it has ended."""
-        import cloudpickle
         import torch
 
         from factorial.runs.pool import Pool
 
-        payload = cloudpickle.dumps((*self.application, Singleton.get_state()))
+        payload = packed(self.application)
         tasks = [(payload, list(words), number) for number, words in enumerate(jobs, start=first)]
         cards = torch.cuda.device_count()
         pool = Pool(min(self.workers, len(tasks)), functools.partial(take_card, cards=cards))
@@ -73,31 +71,3 @@ def take_card(worker: int, cards: int) -> None:
     if cards > 1:
         here = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(cards)))
         os.environ["CUDA_VISIBLE_DEVICES"] = here.split(",")[worker % cards]
-
-
-def execute(payload: bytes, words: list[str], number: int) -> JobReturn:
-    """One job, in a worker's process."""
-    context, task, base = application(payload)
-    config = context.config_loader.load_sweep_config(base, words)
-    with open_dict(config):
-        config.hydra.job.id, config.hydra.job.num = str(number), number
-    done = run_job(
-        task, config, "hydra.sweep.dir", "hydra.sweep.subdir", context, configure_logging=False
-    )
-    done.cfg = done.hydra_cfg = None  # nobody asks for them: not sent
-    return done
-
-
-@functools.lru_cache(maxsize=1)
-def application(payload: bytes) -> tuple[HydraContext, TaskFunction, DictConfig]:
-    """What a worker runs, unpacked once."""
-    context, task, config, state = pickle.loads(payload)  # from the process that started this one
-    setup_globals()
-    Singleton.set_state(state)
-    return context, task, config
-
-
-def failed(error: BaseException) -> JobReturn:
-    done = JobReturn(status=JobStatus.FAILED)
-    done.return_value = error
-    return done

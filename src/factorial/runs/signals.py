@@ -1,10 +1,14 @@
-"""Being asked to stop: by Ctrl-C, or by SIGTERM."""
+"""Being asked to stop: by Ctrl-C, by SIGTERM, or by a cluster that wants its machine back."""
 
 import contextlib
 import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
+
+# Clusters announce the end of a job's time by one of the last two, which are not on Windows
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2")
+NUMBERS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
 class Stop:
@@ -25,18 +29,21 @@ class Stop:
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stop]:
-    """Ctrl-C and SIGTERM wait for the current batch; a second one does not."""
+    """Ctrl-C and the others wait for the current batch; a second Ctrl-C does not.
+
+    A cluster may send several, of one kind or two: they mean the same.
+    """
     stop = Stop()
 
     def ask(number: int, frame: Any) -> None:  # noqa: ARG001
-        if stop.wanted:
+        if stop.wanted and number == signal.SIGINT:
             raise KeyboardInterrupt
-        stop.signal = number
+        stop.signal = stop.signal or number
 
     if threading.current_thread() is not threading.main_thread():
         yield stop  # Python gives signals to the main thread alone
         return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, ask) for number in NUMBERS}
     try:
         yield stop
     finally:

@@ -230,6 +230,8 @@ class Sweep:
                     member = members[index]
                     outcome = outcome_of(member, returned)
                     ended[member.id] = self.tally.show(member.id, outcome)
+        except BadInput:
+            raise  # what a launcher refuses it would refuse of a half, too
         except Exception as error:
             left = [member for member in members if member.id not in ended]
             if len(left) > 1:

@@ -1,0 +1,48 @@
+"""A run as a launcher's job: what travels to another process, and what is done there."""
+
+import functools
+import pickle
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+Application = tuple[HydraContext, TaskFunction, DictConfig]
+
+
+def packed(application: Application) -> bytes:
+    """All that a process elsewhere needs to compose a run and to bring it to its end."""
+    import cloudpickle  # here: only where something is launched
+
+    payload: bytes = cloudpickle.dumps((*application, Singleton.get_state()))
+    return payload
+
+
+@functools.lru_cache(maxsize=1)
+def unpacked(payload: bytes) -> Application:
+    """What a worker runs, unpacked once."""
+    context, task, config, state = pickle.loads(payload)  # from the command that launched this
+    setup_globals()
+    Singleton.set_state(state)
+    return context, task, config
+
+
+def execute(payload: bytes, words: list[str], number: int) -> JobReturn:
+    """One job, in a process that has nothing but the payload."""
+    context, task, base = unpacked(payload)
+    config = context.config_loader.load_sweep_config(base, words)
+    with open_dict(config):
+        config.hydra.job.id, config.hydra.job.num = str(number), number
+    done: JobReturn = run_job(
+        task, config, "hydra.sweep.dir", "hydra.sweep.subdir", context, configure_logging=False
+    )
+    done.cfg = done.hydra_cfg = None  # nobody asks for them: not sent
+    return done
+
+
+def failed(error: BaseException) -> JobReturn:
+    """A job that gave nothing but this."""
+    done = JobReturn(status=JobStatus.FAILED)
+    done.return_value = error
+    return done
