@@ -65,7 +65,7 @@ def test_longer_continues_shorter_to_the_same_bits(tmp_path: Path, straight: Pat
         assert histories[0] == histories[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGKILL])
 def test_stopped_and_resumed_equals_never_stopped(
     number: signal.Signals, tmp_path: Path, straight: Path
 ) -> None:

@@ -22,7 +22,7 @@ RULES = {
     "requeues": whole(0),
     "notice": whole(1),
     "cpus": whole(1, 1024),
-    "gpus": whole(0),
+    "gpus": whole(0, 1),
     "memory": or_null(whole(1)),
     "parallel": whole(1),
     "setup": many(Rule("text", is_text), "lines of shell"),
@@ -60,7 +60,24 @@ class SlurmLauncher(Launcher):
                 "hydra.launcher.cluster=slurm: there is no sbatch on this machine: allowed is "
                 "local, or this command on a machine of the cluster"
             )
+        self.check_cards(config.device.kind)
         self.application = hydra_context, task_function, config
+
+    def check_cards(self, device: str) -> None:
+        """What a run is, its kind of device too, is decided here: jobs have to have the same."""
+        import torch  # here: nobody else needs it so early
+
+        gpus, here = self.asked["gpus"], torch.cuda.is_available()
+        if gpus and not here:
+            raise BadInput(
+                f"hydra.launcher.gpus={gpus}: allowed is 0 where the command itself finds no card, "
+                f"as in a job of its own: srun --gpus=1 python train.py ..."
+            )
+        if here and not gpus and device == "auto":
+            raise BadInput(
+                "device=auto: allowed with hydra.launcher.gpus=0 is cpu, for here is a card, and "
+                "the jobs would have none"
+            )
 
     @property
     def is_slurm(self) -> bool:

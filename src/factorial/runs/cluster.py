@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -18,6 +18,7 @@ from factorial.runs.pool import Died
 from factorial.runs.task import Task
 from factorial.settings.messages import BadInput
 
+OWN = ("SLURM_CONF", "SUBMITIT_PREEMPT_SIGNAL")  # not a job's: of the user who issued it
 LEAVING = 60  # seconds for cancelled jobs to write their states; Slurm gives them 30 by default
 # States of jobs that neither run nor will; GONE is what the queue has forgotten
 GONE = "gone from the queue"
@@ -93,11 +94,25 @@ def submit(cluster: Slurm | Local, tasks: Sequence[Task]) -> list[Any]:
 
     said = io.StringIO()  # submitit prints what it raises as well
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), outside():
             return list(cluster.executor.submit_array(tasks))
     except FailedJobError as error:
         lines = [line.removeprefix("sbatch: error: ") for line in str(error).splitlines()]
         raise BadInput(f"hydra/launcher=slurm: sbatch refuses it: {'; '.join(lines)}") from error
+
+
+@contextlib.contextmanager
+def outside() -> Iterator[None]:
+    """Where this command is a job itself, without what that job's options are to Slurm."""
+    from submitit.core.utils import environment_variables
+    from submitit.helpers import clean_env
+
+    if "SLURM_JOB_ID" not in os.environ:
+        yield
+        return
+    own = {name: os.environ[name] for name in OWN if name in os.environ}
+    with clean_env(), environment_variables(**own):
+        yield
 
 
 def bring(

@@ -1,5 +1,7 @@
 """How a sweep's member ends, in this process or in a launcher's: always with an outcome."""
 
+import contextlib
+import io
 from dataclasses import replace
 
 from hydra.core.utils import JobReturn
@@ -48,7 +50,8 @@ def run_in_worker(combination: Combination) -> Outcome:
 def outcome_of(member: Member, returned: JobReturn) -> Outcome:
     """What a launched job gave; a job that did not end as one of ours counts as lost."""
     try:
-        outcome = returned.return_value
+        with contextlib.redirect_stderr(io.StringIO()):  # Hydra says something of its own as well
+            outcome = returned.return_value
     except Exception as error:
         return lost(member, reason(error))
     return outcome if isinstance(outcome, Outcome) else lost(member, f"it gave {outcome!r}")

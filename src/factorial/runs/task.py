@@ -66,6 +66,7 @@ def is_dropped(code: object) -> bool:
 
 def queue_again() -> JobReturn:
     """By submitit's own handler, which ends this process; what keeps it from that is returned."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Slurm sends it to what is queued again
     try:
         signal.raise_signal(preempting())
     except Exception as error:

@@ -1,0 +1,37 @@
+"""Being asked to stop, once and more often."""
+
+import signal
+
+import pytest
+
+from factorial.runs.signals import stoppable
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"])
+def test_whoever_asks_is_heard_behind_the_batch(name: str) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+    with stoppable() as stop:
+        assert not stop.wanted
+        signal.raise_signal(number)
+        assert (stop.wanted, stop.signal) == (True, number)
+    assert signal.getsignal(number) is before
+    with pytest.raises((KeyboardInterrupt, SystemExit)) as left:
+        stop.now_if_wanted()
+    assert left.type is KeyboardInterrupt or left.value.code == 128 + number
+
+
+def test_a_cluster_that_insists_waits_for_the_batch_all_the_same() -> None:
+    """Slurm sends one signal at the end of the time and another before it kills."""
+    with stoppable() as stop:
+        for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGTERM, signal.SIGUSR1):
+            signal.raise_signal(number)
+        assert stop.signal == signal.SIGUSR2
+
+
+def test_a_second_ctrl_c_does_not_wait() -> None:
+    with stoppable() as stop:
+        signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert stop.signal == signal.SIGTERM
