@@ -1,21 +1,36 @@
 """Being asked to stop, once and more often."""
 
 import signal
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from factorial.runs.signals import stoppable
 
+NAMES = ["SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"])
+
+def somebody(number: int, frame: Any) -> None:
+    """Whoever handled signals before: unheard, they end a process."""
+
+
+@pytest.fixture(autouse=True)
+def handled() -> Iterator[None]:
+    before = {name: signal.signal(getattr(signal, name), somebody) for name in NAMES}
+    yield
+    for name, handler in before.items():
+        signal.signal(getattr(signal, name), handler)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_whoever_asks_is_heard_behind_the_batch(name: str) -> None:
     number = getattr(signal, name)
-    before = signal.getsignal(number)
     with stoppable() as stop:
         assert not stop.wanted
         signal.raise_signal(number)
         assert (stop.wanted, stop.signal) == (True, number)
-    assert signal.getsignal(number) is before
+    assert signal.getsignal(number) is somebody
     with pytest.raises((KeyboardInterrupt, SystemExit)) as left:
         stop.now_if_wanted()
     assert left.type is KeyboardInterrupt or left.value.code == 128 + number

@@ -54,6 +54,12 @@ class SlurmLauncher(Launcher):
         """Raises BadInput."""
         for key, rule in RULES.items():
             rule.check(f"hydra.launcher.{key}", self.asked[key])
+        notice, seconds = self.asked["notice"], 60 * self.asked["time"]
+        if notice >= seconds:  # a run would be told as soon as it begins
+            raise BadInput(
+                f"hydra.launcher.notice={notice}: allowed is less than hydra.launcher.time, "
+                f"which is {seconds} seconds"
+            )
         needed("submitit", "slurm", "hydra/launcher=slurm")
         if self.is_slurm and shutil.which("sbatch") is None:
             raise BadInput(
