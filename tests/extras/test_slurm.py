@@ -143,7 +143,8 @@ def test_jobs_outlive_their_command_and_answer_the_next(
         ),
         (
             "hydra.launcher.time=1",
-            "hydra.launcher.notice=90: allowed is less than hydra.launcher.time, which is 60 seconds",
+            "hydra.launcher.notice=90: allowed is less than hydra.launcher.time, which is 60 "
+            "seconds",
         ),
         (
             "hydra.launcher.cluster=cloud",

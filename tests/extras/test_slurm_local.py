@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import children, parents, table, weights
-from processes import Started, start, train
+from conftest import children, parents, table, trial, weights
+from processes import Started, read, start, train
 from underway import LONG, are_training, closing, resumed, states, straight, wait_for
 
 pytestmark = pytest.mark.slow
@@ -21,6 +21,11 @@ def tasks(begun: Started) -> list[int]:
     """The processes that train, each below a controller of submitit's."""
     controllers = psutil.Process(begun.process.pid).children()
     return [task.pid for one in controllers for task in one.children()]
+
+
+def said(outputs: Path) -> str:
+    """By all jobs."""
+    return "".join(map(read, outputs.glob("slurm/*/*_log.out")))
 
 
 def test_jobs_of_this_machine_give_what_the_sweep_alone_gives(
@@ -65,3 +70,15 @@ def test_ctrl_c_ends_the_jobs_which_leave_states(outputs: Path) -> None:
     kept = [file.name for file in (outputs / "checkpoints").rglob("*.safetensors")]
     assert len(kept) == 2 and all(name.startswith("partial-") for name in kept)
     assert [run.data.tags["failure"] for run in children(outputs)] == ["SystemExit: 143"] * 2
+
+
+def test_a_job_that_only_waits_for_another_leaves_at_once(outputs: Path) -> None:
+    words = ["model=linear", "optimizer=sgd", "epochs=1"]
+    with trial(outputs, *words).trunk.lock(print):
+        begun = start(outputs, "-m", "data=digits", *words, *LOCAL)
+        wait_for(lambda: "waiting: another process trains trunk" in said(outputs))
+        (waiting,) = tasks(begun)
+        begun.kill(signal.SIGINT)
+        assert not psutil.pid_exists(waiting)
+    assert begun.returncode == 130
+    assert children(outputs) == []
