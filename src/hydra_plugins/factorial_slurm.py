@@ -105,8 +105,8 @@ class SlurmLauncher(Launcher):
 
         To close the iterator early is to cancel what was submitted. Raises BadInput.
         """
-        from factorial.runs.cluster import Local, Slurm, bring
         from factorial.runs.jobs import packed
+        from factorial.runs.slurm import Local, Slurm, bring
         from factorial.runs.task import Task
 
         payload = packed(self.application)

@@ -151,9 +151,7 @@ def follow(
         if time.monotonic() - asked > poll:
             now, asked = cluster.over(list(waiting.values())), time.monotonic()
             missed, missing = {job: now[job] for job in missing.keys() & now.keys()}, now
-        there = set(
-            os.listdir(jobs[0].paths.folder)
-        )  # one question, also to a file system far away
+        there = set(os.listdir(jobs[0].paths.folder))  # one question to a file system far away
         for index, job in list(waiting.items()):
             if job.paths.result_pickle.name in there:
                 yield index, result(job)
