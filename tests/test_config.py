@@ -152,6 +152,7 @@ LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
     "retries": ([0, 10], [-1]),
     "cadence": ([0, 0.5, 1e9], [-0.1, math.nan, math.inf]),
     "keep": ([[], [1, 2]], [[0], [1, -1]]),
+    "recipe": ([[], [f"data-{'0f' * 8}"]], [["data"], ["data-0f"], [f"data-{'0g' * 8}"]]),
     "optimizer.lr": ([1e-30, 1, 1e30], [0, -0.0, math.nan, math.inf, None]),
     "optimizer.fused": ([True, False, None], ["maybe", 1]),
     "model._target_": (["a.b", "a.b.C_1"], ["a", "", ".a", "a.", "a..b", "a b.c", None, 3]),
@@ -236,8 +237,8 @@ def test_a_part_of_the_config_is_no_value(part: str) -> None:
     ("word", "line"),
     {
         "+foo=1": "foo is not a setting: allowed are allow, cadence, data, device, epochs, fresh, "
-        "keep, ledger, model, on_failure, optimizer, outputs, plan, report, retries, schedule, "
-        "seed, steps, tracking",
+        "keep, ledger, model, on_failure, optimizer, outputs, plan, recipe, report, retries, "
+        "schedule, seed, steps, tracking",
         "+epochs.length=1": "epochs.length is not a setting: allowed of epochs are count",
         "seed='3'": "seed=3 (text): allowed is a whole number, 0 to 2**63 - 1",
         "plan='true'": "plan=true (text): allowed is true or false",

@@ -1,6 +1,7 @@
 """Sweeps through Hydra's launchers: a process for each run, and one of them dies."""
 
 import re
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,22 @@ def test_a_sweep_through_a_launcher_is_the_same_sweep(
     assert "2 cached" in output
     assert table(output) == first
     assert (len(parents(outputs)), len(children(outputs))) == (1, 2)
+
+
+def test_what_would_be_made_of_something_else_elsewhere_is_not_trained(outputs: Path) -> None:
+    """Another machine may have other data, or code: it says which, and on which host."""
+    other = "recipe=['code-0000000000000000','data-0000000000000000']"
+
+    def launch(jobs: Sequence[list[str]]) -> list[JobReturn]:
+        assert all(word.startswith("recipe=['code-") for words in jobs for word in words[-1:])
+        return launch_here([[*words, other] for words in jobs])
+
+    with pytest.raises(SystemExit):
+        sweep(outputs, *LINEAR, "seed=0", launch=launch)
+    (run,) = children(outputs)
+    line = f"recipe on {socket.gethostname()}: other code, data than the command has; allowed is"
+    assert run.data.tags["failure"] == f"{line} the same"
+    assert "train/loss" not in run.data.metrics
 
 
 def test_jobs_that_a_launcher_does_not_answer_for_are_lost_alone(

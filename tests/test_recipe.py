@@ -56,6 +56,7 @@ OTHER = [
     "device.kind", "device.threads", "data.root", "data.fallback", "tracking.kind", "tracking.uri",
     "tracking.experiment", "tracking.parent", "tracking.sweep", "steps", "allow", "outputs",
     "fresh", "plan", "cadence", "keep", "on_failure", "report", "ledger", "retries",
+    "recipe",
 ]  # fmt: skip
 
 

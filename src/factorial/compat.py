@@ -115,3 +115,9 @@ def points_of_server(credentials: Any, runs: Sequence[str], name: str, most: int
 def points_of_run(client: Any, run: str, name: str) -> list[Point]:
     """By pages, the public way."""
     return [(run, point.step, point.value) for point in client.get_metric_history(run, name)]
+
+
+def hush_ray(ray: Any) -> None:
+    """Ray prints the last twenty lines of a dead node's log among a command's own, whatever
+    `log_to_driver` says, and has no public switch for it."""
+    ray._private.worker._worker_logs_enabled = False

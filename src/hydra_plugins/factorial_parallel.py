@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from factorial.runs.jobs import execute, failed, packed
+from factorial.runs.jobs import ended, execute, packed
 from factorial.settings.messages import BadInput, shown
 
 ALLOWED = "allowed is null, or a whole number above 0"
@@ -60,10 +60,10 @@ class ParallelLauncher(Launcher):
         tasks = [(payload, list(words), number) for number, words in enumerate(jobs, start=first)]
         cards = torch.cuda.device_count()
         pool = Pool(min(self.workers, len(tasks)), functools.partial(take_card, cards=cards))
-        with contextlib.closing(pool.run(execute, tasks)) as ended:
-            for index, future in ended:
+        with contextlib.closing(pool.run(execute, tasks)) as futures:
+            for index, future in futures:
                 error = future.exception()
-                yield index, failed(error) if error else future.result()
+                yield index, ended(error) if error else future.result()
 
 
 def take_card(worker: int, cards: int) -> None:

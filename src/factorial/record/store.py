@@ -31,6 +31,7 @@ SWITCHES = {
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what goes wrong comes as an exception
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # its own would block a call for four minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 

@@ -170,6 +170,13 @@ def mark_dead(store: Store, run: RecordedRun, why: str) -> None:
         opened.end()
 
 
+def give_up(store: Store, run: RecordedRun, why: str) -> None:
+    """End a run whose process is known to have died, on whichever host: another may go on."""
+    with writing():
+        store.client.set_tag(run.id, "failure", why[:LONGEST_TAG])
+        store.client.set_terminated(run.id, "FAILED")
+
+
 def is_dead(store: Store, run: RecordedRun) -> bool:
     """Its process is, by its host's word; on any host if nobody holds its trunk's lock here."""
     trunk = run.tags.get("trunk", "")

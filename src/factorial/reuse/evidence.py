@@ -25,6 +25,7 @@ from factorial.training.fingerprint import fingerprint
 OWN: dict[str, Any] = {
     "data.fallback": None,
     "keep": [],
+    "recipe": [],
     "plan": False,
     "fresh": True,
     "report": False,

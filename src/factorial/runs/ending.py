@@ -42,6 +42,7 @@ def run_in_worker(combination: Combination) -> Outcome:
     """One member in a launcher's process; what became of it is shown by the command."""
     try:
         trial = prepare(combination, Combination.compose)
+        trial.require_expected()
     except Exception as error:
         return Outcome(" ".join(combination.typed), reason=reason(error))
     return run_caught(trial, console.Display(brief=True, moving=False))
@@ -54,4 +55,8 @@ def outcome_of(member: Member, returned: JobReturn) -> Outcome:
             outcome = returned.return_value
     except Exception as error:
         return lost(member, reason(error))
-    return outcome if isinstance(outcome, Outcome) else lost(member, f"it gave {outcome!r}")
+    if isinstance(outcome, Exception):
+        return lost(member, reason(outcome))
+    if not isinstance(outcome, Outcome):
+        return lost(member, f"it gave {outcome!r}")
+    return outcome if outcome.run_id else replace(outcome, name=member.name)

@@ -99,7 +99,8 @@ def adopted(member: Member, family: Family, lengths: dict[str, set[int]]) -> Mem
     length = member.trial.config.epochs.count
     keep = sorted(one for one in lengths[member.trial.recipe.trunk] if one < length)
     settings = {f"tracking.{key}": value for key, value in family._asdict().items()}
-    context = tuple(f"{key}={value!r}" for key, value in {**settings, "keep": keep}.items())
+    settings |= {"keep": keep, "recipe": member.trial.recipe.parts}
+    context = tuple(f"{key}={value!r}" for key, value in settings.items())
     return replace(member, trial=member.trial.within(family, keep), context=context)
 
 

@@ -1,5 +1,6 @@
 """A sweep's parent run, and its children that never ran: made once by however many processes."""
 
+import contextlib
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from factorial.results import Outcome
 from factorial.runs.members import Member, sweep_id, varying
 from factorial.runs.progress import answer, left_behind, open_run, own_runs, progress_of
 from factorial.runs.trial import Family
+from factorial.settings.messages import BadInput
 
 
 def parent_of(store: Store, sweep: str) -> RecordedRun | None:
@@ -77,6 +79,19 @@ def record_refusal(store: Store, family: Family, member: Member, outcome: Outcom
         run.status = "FAILED"
         run.end()
     return replace(outcome, run_id=run.id)
+
+
+def give_up(store: Store, member: Member, outcome: Outcome) -> None:
+    """End what a process left RUNNING on a server when it died on whichever machine, so that the
+    next try goes on in that run. Of a local record's runs locks tell, so they stay as they are.
+
+    Best effort: where the server is not there either, the next try has a run of its own.
+    """
+    if outcome.status == "LOST" and store.is_remote and member.trial is not None:
+        with contextlib.suppress(OSError, BadInput):
+            for run in own_runs(member.trial, reading.find(store, recipe=member.recipe)):
+                if run.status == "RUNNING":
+                    writing.give_up(store, run, outcome.reason)
 
 
 def child_lock(store: Store, family: Family, member: Member) -> AbstractContextManager[object]:

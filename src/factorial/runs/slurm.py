@@ -13,7 +13,7 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from factorial import console
-from factorial.runs.jobs import failed
+from factorial.runs.jobs import ended
 from factorial.runs.pool import Died
 from factorial.runs.task import Task
 from factorial.settings.messages import BadInput
@@ -156,7 +156,7 @@ def follow(
             if job.paths.result_pickle.name in there:
                 yield index, result(job)
             elif job.job_id in missed:
-                yield index, failed(Died(said(job, missed[job.job_id])))
+                yield index, ended(Died(said(job, missed[job.job_id])))
             else:
                 continue
             del waiting[index]
@@ -166,7 +166,7 @@ def result(job: Any) -> JobReturn:
     try:
         given: JobReturn = job.result()
     except Exception:
-        return failed(Died(said(job, "with an error")))
+        return ended(Died(said(job, "with an error")))
     return given
 
 

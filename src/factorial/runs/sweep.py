@@ -26,7 +26,7 @@ from factorial.runs.members import (
     pinned,
     sweep_id,
 )
-from factorial.runs.parent import clear_failure, open_parent, parent_of, record_refusal
+from factorial.runs.parent import clear_failure, give_up, open_parent, parent_of, record_refusal
 from factorial.runs.plan import show_plan
 from factorial.runs.progress import answer, needs_copy, progress_of
 from factorial.runs.run import reach
@@ -229,6 +229,7 @@ class Sweep:
                 for index, returned in answers:
                     member = members[index]
                     outcome = outcome_of(member, returned)
+                    give_up(self.store, member, outcome)
                     ended[member.id] = self.tally.show(member.id, outcome)
         except BadInput:
             raise  # what a launcher refuses it would refuse of a half, too

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from hydra.core.utils import JobReturn
 
-from factorial.runs.jobs import execute, failed
+from factorial.runs.jobs import ended, execute
 
 
 class Task:
@@ -70,5 +70,5 @@ def queue_again() -> JobReturn:
     try:
         signal.raise_signal(preempting())
     except Exception as error:
-        return failed(error)
+        return ended(error)
     raise AssertionError("submitit's handler leaves")

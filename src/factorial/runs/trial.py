@@ -1,5 +1,6 @@
 """From what was asked for to what can run: checked, its data on disk, its recipe known."""
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,10 +64,22 @@ class Trial(NamedTuple):
         composed = self.combination.composed.copy()
         OmegaConf.update(composed, "tracking", family._asdict(), merge=True)
         OmegaConf.update(composed, "keep", keep)
+        OmegaConf.update(composed, "recipe", self.recipe.parts)
         return self._replace(
             combination=self.combination._replace(composed=composed),
-            config=replace(self.config, tracking=tracking, keep=keep),
+            config=replace(self.config, tracking=tracking, keep=keep, recipe=self.recipe.parts),
         )
+
+    def require_expected(self) -> None:
+        """Raises BadInput where it is not what the sweep has seen: other data here, or code."""
+        parts = set(self.config.recipe) - set(self.recipe.parts)
+        if parts:
+            names = ", ".join(sorted(part.partition("-")[0] for part in parts))
+            why = f" ({self.warnings[0]})" if self.warnings else ""
+            raise BadInput(
+                f"recipe on {socket.gethostname()}: other {names} than the command has; allowed is "
+                f"the same{why}"
+            )
 
     def with_threads(self, threads: int) -> "Trial":
         """The same, as if so many had been asked for."""

@@ -27,6 +27,7 @@ EXCLUDED = (
     "plan",
     "cadence",
     "keep",
+    "recipe",
     "on_failure",
     "report",
     "ledger",
@@ -44,6 +45,11 @@ class Recipe(NamedTuple):
     id: str
     trunk: str
     document: dict[str, Any]
+
+    @property
+    def parts(self) -> list[str]:
+        """Each part of the document with the head of its digest: who differs can say in what."""
+        return [f"{name}-{digest(part)[:16]}" for name, part in sorted(self.document.items())]
 
 
 def identify(config: Config, data: str, validation: int, device: str) -> Recipe:

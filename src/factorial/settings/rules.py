@@ -81,6 +81,7 @@ WORD = r"[^\W\d]\w*"
 CLASS = Rule("the full name of a class, such as torch.optim.Adam", spelled(rf"{WORD}(\.{WORD})+"))
 TRUSTED = Rule("the full name of a class, or of a package", spelled(rf"{WORD}(\.{WORD})*"))
 RUN = Rule("a run's id", spelled("[0-9a-f]{32}"))
+DIGEST = Rule("a part of a recipe, PART-DIGEST", spelled("[a-z]+-[0-9a-f]{16}"))
 SWEEP = Rule("a sweep's id", spelled("[0-9a-f]{64}"))
 ADDRESS = Rule(
     "an MLflow server's address, such as http://127.0.0.1:5000", spelled(r"https?://\S+")

@@ -13,6 +13,7 @@ from factorial.settings.rules import (
     ADDRESS,
     BOOLEAN,
     CLASS,
+    DIGEST,
     FILE,
     FOLDER,
     NAME,
@@ -107,6 +108,7 @@ class Config:
     plan: bool = setting(BOOLEAN)
     cadence: float = setting(SECONDS)
     keep: list[int] = setting(many(whole(1), "whole numbers, 1 or more"))
+    recipe: list[str] = setting(many(DIGEST, "the parts of a recipe, each PART-DIGEST"))
     on_failure: OnFailure = literal(OnFailure)
     report: bool = setting(BOOLEAN)
     ledger: str | None = setting(or_null(FILE))
