@@ -53,7 +53,7 @@ def test_every_epoch_is_a_plain_line_where_there_is_no_terminal(tmp_path: Path) 
     assert done.stderr == ""
 
 
-def test_help_shows_groups_options_and_six_examples() -> None:
+def test_help_shows_groups_options_and_seven_examples() -> None:
     done = run("--help")
     assert done.returncode == 0
     assert "optimizer: adadelta, adagrad, adam, adamw, momentum, nadam" in done.stdout
@@ -61,7 +61,7 @@ def test_help_shows_groups_options_and_six_examples() -> None:
     assert "hydra/launcher: parallel" in done.stdout
     assert "workers:" not in done.stdout
     examples = done.stdout.partition("Examples")[2]
-    assert examples.count("python train.py") == 6
+    assert examples.count("python train.py") == 7
 
 
 def test_help_keeps_the_comments_of_the_configs() -> None:

@@ -29,19 +29,30 @@ class FactorialSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from factorial.runs.grid import combinations
-        from factorial.settings.combination import Combination, Composer
 
         assert self.config is not None and self.hydra_context is not None
-        base, loader = self.config, self.hydra_context.config_loader
+        loader = self.hydra_context.config_loader
         grid = combinations(arguments, self.params, self.systems, loader)
         console.say(f"a grid of {len(grid)} combinations: {' '.join(arguments)}")
 
         # here: seconds of imports, and what is wrong with a grid and what is to come are said first
-        from factorial.runs.sweep import Launcher, run_sweep
+        from factorial.runs.sweep import run_sweep
 
-        def compose(words: list[str]) -> Combination:
-            return Combination.split(loader.load_sweep_config(base, words))
+        return run_sweep(self.config, arguments, grid, self.composer(), self.elsewhere())
 
+    def composer(self) -> Any:
+        """What composes combinations as Hydra does."""
+        from factorial.settings.combination import Combination, Composer
+
+        assert self.config is not None and self.hydra_context is not None
+        base, loader = self.config, self.hydra_context.config_loader
+        return Composer(lambda words: Combination.split(loader.load_sweep_config(base, words)))
+
+    def elsewhere(self) -> Any:
+        """What runs combinations in other processes; None where they run in this one."""
+        from factorial.runs.sweep import Launcher
+
+        assert self.config is not None
         launcher: Any = self.launcher
 
         def launch(jobs: list[list[str]]) -> Generator[tuple[int, JobReturn]]:
@@ -51,7 +62,6 @@ class FactorialSweeper(Sweeper):
             else:
                 yield from enumerate(launcher.launch(jobs, initial_job_idx=0))
 
-        if base.hydra.runtime.choices["hydra/launcher"] == "basic":
-            return run_sweep(base, arguments, grid, Composer(compose))
-        threads = getattr(launcher, "threads", None)
-        return run_sweep(base, arguments, grid, Composer(compose), Launcher(launch, threads))
+        if self.config.hydra.runtime.choices["hydra/launcher"] == "basic":
+            return None
+        return Launcher(launch, getattr(launcher, "threads", None))

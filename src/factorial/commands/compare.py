@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from factorial import console
-from factorial.comparison.report import publish
+from factorial.comparison.publishing import publish
 from factorial.record import selection, spool, untrusted
 from factorial.record.selection import Asked
 from factorial.record.store import look_into

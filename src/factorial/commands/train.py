@@ -44,8 +44,8 @@ def job(combination: Combination) -> object:
     hydra_config = HydraConfig.get()
     if hydra_config.mode == RunMode.MULTIRUN:
         sweeper = hydra_config.runtime.choices["hydra/sweeper"]
-        if sweeper != "factorial":
-            raise BadInput(f"hydra/sweeper={sweeper}: allowed is factorial, which knows all runs")
+        if not str(hydra_config.sweeper.get("_target_")).startswith("hydra_plugins.factorial_"):
+            raise BadInput(f"hydra/sweeper={sweeper}: allowed is factorial, or optuna")
         from factorial.runs.ending import run_in_worker
 
         return run_in_worker(combination)
@@ -68,6 +68,8 @@ def refuse_sweeps(combination: Combination, sweeper: DictConfig) -> None:
     """
     given = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
     given |= {"epochs"} & {key.partition(".")[0] for key in given}
+    if "trials" in sweeper:
+        raise BadInput("hydra/sweeper=optuna: allowed with -m, for a search is many runs")
     params, systems = sweeper.get("params", {}), sweeper.get("systems", ())
     check_preset(params, systems)
     swept = [*params, *(word.partition("=")[0] for system in systems for word in system)]

@@ -110,15 +110,22 @@ def write(findings: Findings, seen: Predictions | None, folder: Path) -> None:
 def draw(
     findings: Findings, seen: Predictions | None, folder: Path
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Every figure that has something to show (its name, title, SVG as a data URI), and notes.
-
-    A figure that fails costs itself alone, and a note says so.
-    """
+    """Every figure of the findings, and of what the winner misreads."""
     wanted: list[tuple[str, str, Callable[[], Figure | None]]] = [
         (name, title, partial(make, findings)) for name, title, make in PICTURES
     ]
     if seen is not None:
         wanted += [(name, title, partial(make, findings, seen)) for name, title, make in MISREAD]
+    return draw_each(wanted, folder)
+
+
+def draw_each(
+    wanted: Sequence[tuple[str, str, Callable[[], Figure | None]]], folder: Path
+) -> tuple[list[dict[str, str]], list[str]]:
+    """Every figure that has something to show (its name, title, SVG as a data URI), and notes.
+
+    A figure that fails costs itself alone, and a note says so.
+    """
     shown, notes = [], []
     with style.style():
         for name, title, make in wanted:
@@ -143,15 +150,7 @@ def render(
     pictures: Sequence[dict[str, str]],
     notes: Sequence[str],
 ) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("factorial.comparison"),
-        autoescape=name.endswith(".html"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = markdown_cell
-    return environment.get_template(f"{name}.j2").render(
+    return template(name).render(
         title=findings.comparison.title,
         counts=rows.counts(findings),
         sentences=wording.summary(findings, chance(seen)),
@@ -167,6 +166,19 @@ def render(
         failures=rows.failures(findings),
         missing=rows.missing(findings),
     )
+
+
+def template(name: str) -> jinja2.Template:
+    """Of a page; what a HTML page is told is text."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("factorial.comparison"),
+        autoescape=name.endswith(".html"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = markdown_cell
+    return environment.get_template(f"{name}.j2")
 
 
 def markdown_cell(text: str) -> str:

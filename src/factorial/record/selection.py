@@ -64,6 +64,8 @@ def of_sweep(store: Store, identity: str | None) -> Selection:
     if not runs:
         raise BadInput(f"sweep {short}: none of its runs is on record")
     factors = {key: levels.split(", ") for key, levels in parent.params.items()}
+    if "search" in parent.tags:
+        return Selection(f"search {short}", short, once(runs), parent, {})
     return Selection(f"sweep {short}", short, once(runs), parent, factors)
 
 

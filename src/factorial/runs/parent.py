@@ -1,9 +1,11 @@
 """A sweep's parent run, and its children that never ran: made once by however many processes."""
 
 import contextlib
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 
 from filelock import FileLock
 
@@ -50,6 +52,22 @@ def open_parent(
             factors = varying(members)
             parent.describe({key: ", ".join(levels) for key, levels in factors.items()})
     return parent
+
+
+def open_search(store: Store, search: str, typed: Sequence[str], file: Path) -> writing.Run:
+    """A search's run, of which the study is in `file`: the one that is there already, or a new one.
+
+    A study without its run, which was deleted, is set aside, with a warning.
+    """
+    earlier = parent_of(store, search)
+    if earlier is not None:
+        return writing.again(store, earlier)
+    if store.client is not None and file.exists():
+        aside = file.with_suffix(".without-record")
+        os.replace(file, aside)
+        console.warn(f"the study's run is not on record any more: begun anew, {aside} is kept")
+    tags = {"sweep": search, "search": "optuna", "command": " ".join(typed)}
+    return writing.new(store, "search", provenance.git() | tags)
 
 
 def clear_failure(store: Store, family: Family) -> None:

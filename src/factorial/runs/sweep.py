@@ -253,7 +253,7 @@ class Sweep:
 def report(store: Store, parent: str) -> None:
     """The sweep compared; what is recorded stays, whatever keeps it from being compared."""
     # here: seconds of imports that training does not need
-    from factorial.comparison.report import publish
+    from factorial.comparison.publishing import publish
     from factorial.record.selection import of_sweep
 
     try:

@@ -22,6 +22,8 @@ Examples
                                                                 a sweep: every combination
   python train.py experiment=article -m                         the article's systems, three seeds
   python train.py experiment=article -m hydra/launcher=parallel the same, a process for each core
+  python train.py -m hydra/sweeper=optuna 'optimizer.lr=tag(log,interval(1e-4,1))'
+                                                                a search: docs/search.md
   python train.py data=digits tracking=off epochs=smoke         offline, untracked, in seconds
 
 More: --cfg job (the composed config), --info, --hydra-help (Hydra's own options)"""

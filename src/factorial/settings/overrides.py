@@ -26,6 +26,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
 # What Hydra takes for the name of an option
 is_name = re.compile(r"(?!true$|false$|null$)[A-Za-z_]\w*").fullmatch
 GROUPS = [folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra"]
+# What a sweep's levels are is typed as such
+LEVELS = ("hydra.sweeper.params", "hydra.sweeper.systems", "hydra.sweeper._target_")
 # Settings that are text, whatever it looks like
 TEXT = ("outputs", "data.root", "tracking.experiment", "ledger")
 
@@ -82,10 +84,12 @@ def translated(word: str) -> str:
 def check_launcher(key: str, value: str) -> None:
     """Of Hydra's own settings the rest decides where files go, and what a sweep is."""
     chosen = key == "hydra/launcher" and is_name(value)
-    if not chosen and not key.startswith("hydra.launcher."):
+    searched = key == "hydra/sweeper" and (CONF / key / f"{value}.yaml").is_file()
+    within = key.startswith(("hydra.launcher.", "hydra.sweeper.")) and key not in LEVELS
+    if not (chosen or searched or within):
         raise BadInput(
-            f"{key}={shown(value)}: allowed of Hydra's own settings are hydra/launcher=NAME and "
-            f"hydra.launcher.KEY=VALUE"
+            f"{key}={shown(value)}: allowed of Hydra's own settings are hydra/launcher=NAME, "
+            f"hydra.launcher.KEY=VALUE, hydra/sweeper=optuna and hydra.sweeper.KEY=VALUE"
         )
 
 

@@ -1,0 +1,212 @@
+"""A search: its history, its rungs, and its trials by their settings."""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from factorial.comparison.figures import style
+from factorial.comparison.trials import COMPLETE, FAILED, PRUNED, Trials
+
+Shares = dict[str, float]
+ACCURACY = "validation accuracy"
+MOST_PANELS = 12
+LEVELS = 12  # of a choice that are named on an axis
+
+
+def mean_of(trials: Trials) -> str:
+    """What a point is."""
+    seeds = len(trials.seeds)
+    return "one seed a trial" if seeds == 1 else f"a trial is the mean of {seeds} seeds"
+
+
+def history(trials: Trials, shares: Shares) -> Figure | None:  # noqa: ARG001
+    """Each trial's accuracy in the order in which they were asked for, and the best so far."""
+    table = trials.table
+    if table["value"].isna().all():
+        return None
+    drawn = style.figure(7.5, 3.4)
+    axes = drawn.subplots()
+    complete, pruned = (table[table["state"] == state] for state in (COMPLETE, PRUNED))
+    axes.plot(pruned["number"], pruned["value"], "x", color=style.GREY, label="pruned")
+    axes.plot(complete["number"], complete["value"], "o", color=style.COLORS[0], label="complete",
+              markersize=5)  # fmt: skip
+    best = complete["value"].cummax()
+    axes.step(complete["number"], best, where="post", color="#000000", linewidth=1,
+              label="best so far")  # fmt: skip
+    failed = table[table["state"] == FAILED]["number"]
+    if len(failed):
+        axes.plot(failed, np.zeros(len(failed)), "|", color=style.COLORS[1], markersize=10,
+                  transform=axes.get_xaxis_transform(), clip_on=False, label="failed")  # fmt: skip
+    axes.set_xlabel("trial")
+    axes.set_ylabel(ACCURACY)
+    style.whole_ticks(axes.xaxis)
+    axes.grid()
+    at = "; pruned: at the rung where they ended" if len(pruned) else ""
+    axes.set_title(f"sampler {trials.sampler}; {mean_of(trials)}{at}", loc="left")
+    style.beside(axes)
+    return drawn
+
+
+def climb(trials: Trials, shares: Shares) -> Figure | None:  # noqa: ARG001
+    """Accuracy by epochs, rung by rung: where each trial ended."""
+    if len(trials.rungs) < 2 or not any(trials.curves):
+        return None
+    drawn = style.figure(7.5, 3.4)
+    axes = drawn.subplots()
+    for state, curve in zip(trials.table["state"], trials.curves, strict=True):
+        is_whole = state == COMPLETE
+        axes.plot(list(curve), list(curve.values()), marker="o", markersize=3,
+                  color=style.COLORS[0] if is_whole else style.GREY,
+                  linewidth=1.2 if is_whole else 0.7, zorder=3 if is_whole else 2)  # fmt: skip
+    if trials.rungs[-1] / trials.rungs[0] > 8 and len(trials.rungs) < 8:
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        axes.set_xticks(trials.rungs, [str(rung) for rung in trials.rungs])
+    else:
+        style.whole_ticks(axes.xaxis)
+    axes.set_xlabel("epochs")
+    axes.set_ylabel(ACCURACY)
+    axes.grid()
+    axes.set_title(f"blue: complete, grey: pruned or failed; {mean_of(trials)}", loc="left")
+    return drawn
+
+
+def importances(trials: Trials, shares: Shares) -> Figure | None:
+    """Optuna's importance of each setting."""
+    if not shares:
+        return None
+    drawn = style.figure(7.5, 1.2 + 0.3 * len(shares))
+    axes = drawn.subplots()
+    axes.barh(range(len(shares)), list(shares.values()), height=0.6, color=style.COLORS[5])
+    axes.set_yticks(range(len(shares)), [style.cut(key) for key in shares])
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.grid(axis="x")
+    axes.set_xlabel("importance (fANOVA): share of the variance of a fitted random forest")
+    known = int(trials.table["first"].notna().sum())
+    at = f" after epoch {trials.rungs[0]}" if len(trials.rungs) > 1 else ""
+    axes.set_title(
+        f"of {ACCURACY}{at}, n = {known} trials; not an analysis of variance", loc="left"
+    )
+    return drawn
+
+
+def parallel(trials: Trials, shares: Shares) -> Figure | None:
+    """A line for each trial through its settings to its accuracy; the better ones on top."""
+    table = trials.ranked.iloc[::-1]
+    keys = ordered(trials, shares)
+    if table.empty or not keys:
+        return None
+    drawn = style.figure(max(5.0, 1.6 * (len(keys) + 1)), 3.6)
+    axes = drawn.subplots()
+    scales = [scale(trials, key) for key in keys] + [numbers(table["value"])]
+    heights = np.column_stack(
+        [one(table[key]) for one, key in zip(scales, [*keys, "value"], strict=True)]
+    )
+    norm = Normalize(table["value"].min(), table["value"].max())
+    colors = matplotlib.colormaps[style.MAP](norm(table["value"]))
+    lines = [list(enumerate(row)) for row in heights]
+    axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.1))
+    axes.set_xlim(-0.1, len(keys) + 0.1)
+    axes.set_ylim(-0.05, 1.05)
+    axes.set_xticks(range(len(keys) + 1), [style.cut(key, 22) for key in [*keys, ACCURACY]])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    for place, one in enumerate(scales):
+        axes.axvline(place, color="#000000", linewidth=0.7)
+        for height, words in one.ticks():
+            axes.text(place + 0.03, height, style.cut(words, style.SHORT), fontsize=7, va="center",
+                      bbox={"color": "#FFFFFF", "alpha": 0.7, "pad": 0.5})  # fmt: skip
+    drawn.colorbar(ScalarMappable(norm, style.MAP), ax=axes, label=ACCURACY)
+    axes.set_title(f"n = {len(table)} trials; {mean_of(trials)}", loc="left")
+    return drawn
+
+
+def slices(trials: Trials, shares: Shares) -> Figure | None:
+    """A panel for each setting: every trial's accuracy at its level, later trials darker."""
+    table = trials.table[trials.table["value"].notna()]
+    keys = ordered(trials, shares)[:MOST_PANELS]
+    if table.empty or not keys:
+        return None
+    across = min(3, len(keys))
+    down = -(-len(keys) // across)
+    drawn = style.figure(2.6 * across + 1.0, 2.5 * down + 0.4)
+    panels = drawn.subplots(down, across, sharey=True, squeeze=False)
+    norm = Normalize(0, max(1, int(trials.table["number"].max())))
+    for axes, key in zip(panels.flat, keys, strict=False):
+        slice_of(axes, trials, table, key, norm)
+    for unused in list(panels.flat)[len(keys) :]:
+        unused.set_visible(False)
+    for axes in panels[:, 0]:
+        axes.set_ylabel(ACCURACY)
+    drawn.colorbar(ScalarMappable(norm, f"{style.MAP}_r"), ax=panels, label="trial")
+    style.heading(drawn, f"circle: complete, cross: pruned at some rung; {mean_of(trials)}")
+    return drawn
+
+
+def slice_of(axes: Axes, trials: Trials, table: pd.DataFrame, key: str, norm: Normalize) -> None:
+    one = scale(trials, key)
+    for state, marker in ((PRUNED, "x"), (COMPLETE, "o")):
+        rows = table[table["state"] == state]
+        at = rows[key] if trials.is_numeric(key) else one(rows[key]) * max(1, one.size - 1)
+        axes.scatter(at, rows["value"], c=rows["number"], norm=norm, cmap=f"{style.MAP}_r",
+                     marker=marker, s=18, linewidths=1)  # fmt: skip
+    if not trials.is_numeric(key):
+        style.ticks(axes, [str(level) for level in trials.spaces[key]["choices"]])
+        axes.set_xlim(-0.5, one.size - 0.5)
+    elif trials.is_log(key):
+        axes.set_xscale("log")
+        style.log_ticks(axes.xaxis)
+    axes.set_xlabel(style.cut(key, 30) + (", log scale" if trials.is_log(key) else ""))
+    axes.grid()
+
+
+class Scale:
+    """Levels of a setting as heights from 0 to 1."""
+
+    def __init__(self, low: float, high: float, is_log: bool, choices: list[Any] | None) -> None:
+        self.low, self.high, self.is_log, self.choices = low, high, is_log, choices
+
+    @property
+    def size(self) -> int:
+        return len(self.choices or ())
+
+    def __call__(self, levels: pd.Series) -> Any:
+        if self.choices is not None:
+            return np.array([self.choices.index(one) for one in levels]) / max(1, self.size - 1)
+        low, high, at = self.low, self.high, levels.to_numpy(dtype=float)
+        if self.is_log:
+            low, high, at = np.log(low), np.log(high), np.log(at)
+        return (at - low) / ((high - low) or 1)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """(height, words) of what is named: the ends, or every choice."""
+        if self.choices is not None:
+            return [
+                (place / max(1, self.size - 1), str(one))
+                for place, one in enumerate(self.choices[:LEVELS])
+            ]
+        return [(0.0, f"{self.low:.4g}"), (1.0, f"{self.high:.4g}")]
+
+
+def scale(trials: Trials, key: str) -> Scale:
+    space = trials.spaces[key]
+    if not trials.is_numeric(key):
+        return Scale(0, 1, False, list(space["choices"]))
+    return Scale(float(space["low"]), float(space["high"]), trials.is_log(key), None)
+
+
+def numbers(values: pd.Series) -> Scale:
+    return Scale(float(values.min()), float(values.max()), False, None)
+
+
+def ordered(trials: Trials, shares: Shares) -> list[str]:
+    """The settings, those that mattered most first, where that is known."""
+    return sorted(trials.keys, key=lambda key: -shares.get(key, 0.0))
