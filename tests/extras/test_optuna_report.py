@@ -122,6 +122,39 @@ def test_the_history_draws_each_trial_and_the_best_so_far(halved: Path) -> None:
     assert list(lines["best so far"].get_ydata()) == best
 
 
+def planted(places: list[tuple[float, int]]) -> Trials:
+    """Trials of one rung at these learning rates and sizes of batch."""
+    space = {"lr": {"low": 0.01, "high": 1.0, "log": True, "step": None},
+             "size": {"low": 100, "high": 300, "log": False, "step": 1}}  # fmt: skip
+    document = {
+        "space": {key: json.dumps({"attributes": one}) for key, one in space.items()},
+        "rungs": [9], "seeds": [0], "sampler": "random", "confirm": "",
+        "trials": [{"number": n, "state": "COMPLETE", "values": {"9": 0.9 + n / 100}, "reason": "",
+                    "params": {"lr": lr, "size": size}} for n, (lr, size) in enumerate(places)],
+    }  # fmt: skip
+    return tables.read(document, Selection("search x", "x", [], None, {}))
+
+
+def test_a_contour_lies_between_the_trials() -> None:
+    corners = [(0.01, 100), (0.01, 300), (1.0, 100), (1.0, 300), (0.1, 200), (0.1, 300)]
+    drawn = figures.contour(planted(corners), {"size": 0.7, "lr": 0.3})
+    assert drawn is not None
+    axes = drawn.axes[0]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("size", "lr, log scale")
+    (line,) = axes.get_lines()
+    assert list(line.get_xdata()) == [0, 1, 0, 1, 0.5, 1]
+    assert list(line.get_ydata()) == pytest.approx([0, 0, 1, 1, 0.5, 0.5])
+    (filled,) = axes.collections
+    assert filled.levels[0] <= 0.9 and filled.levels[-1] >= 0.95
+
+
+@pytest.mark.parametrize(
+    "places", [[(0.1, 100 + place) for place in range(9)], [(0.1, 100), (1.0, 200)] * 9, []]
+)
+def test_none_is_drawn_between_too_few_or_on_one_line(places: list[tuple[float, int]]) -> None:
+    assert figures.contour(planted(places), {}) is None
+
+
 @pytest.mark.parametrize("gone", ["space", "trials", "rungs"])
 def test_a_file_that_is_no_searchs_is_one_line(gone: str, halved: Path, tmp_path: Path) -> None:
     damaged: dict[str, Any] = {k: v for k, v in document(halved).items() if k != gone}

@@ -37,6 +37,7 @@ PICTURES = (
     Picture("rungs", "From rung to rung", figures.climb),
     Picture("importances", "Which setting mattered", figures.importances),
     Picture("parallel", "Trials as lines through their settings", figures.parallel),
+    Picture("contour", "Accuracy between the trials, by two settings", figures.contour),
     Picture("slices", "Accuracy by each setting", figures.slices),
 )
 PAGES = {"index.html": "search.html", "report.md": "search.md"}

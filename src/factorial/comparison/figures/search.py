@@ -17,7 +17,8 @@ from factorial.comparison.trials import COMPLETE, FAILED, PRUNED, Trials
 Shares = dict[str, float]
 ACCURACY = "validation accuracy"
 MOST_PANELS = 12
-LEVELS = 12  # of a choice that are named on an axis
+LEVELS = 12  # of a choice that are named on an axis, and of accuracy in a contour
+FEWEST = 6  # different trials that a contour is drawn between
 
 
 def mean_of(trials: Trials) -> str:
@@ -129,6 +130,31 @@ def parallel(trials: Trials, shares: Shares) -> Figure | None:
     return drawn
 
 
+def contour(trials: Trials, shares: Shares) -> Figure | None:
+    """Accuracy at the first rung, which all trials have, over the two numbers that mattered most:
+    between the trials linear, and beyond them nothing is drawn."""
+    table = trials.table[trials.table["first"].notna()]
+    keys = [key for key in ordered(trials, shares) if trials.is_numeric(key)][:2]
+    scales = [scale(trials, key) for key in keys]
+    places = np.array([one(table[key]) for one, key in zip(scales, keys, strict=True)])
+    points = np.unique(places, axis=1) if len(keys) == 2 else np.zeros((2, 0))
+    if points.shape[1] < FEWEST or np.linalg.matrix_rank(points - points[:, :1]) < 2:
+        return None  # nothing lies between too few, or on one line
+    drawn = style.figure(6.0, 4.2)
+    axes = drawn.subplots()
+    across, up = places
+    colors = axes.tricontourf(across, up, table["first"], levels=LEVELS, cmap=style.MAP)
+    axes.plot(across, up, "o", color="#000000", markersize=3)
+    for axis, one, key in zip((axes.xaxis, axes.yaxis), scales, keys, strict=True):
+        heights, words = zip(*one.ticks(), strict=True)
+        axis.set_ticks(heights, words)
+        axis.set_label_text(style.cut(key, 30) + (", log scale" if one.is_log else ""))
+    drawn.colorbar(colors, ax=axes, label=ACCURACY)
+    at = f" after epoch {trials.rungs[0]}" if len(trials.rungs) > 1 else ""
+    axes.set_title(f"n = {len(table)} trials{at}; {mean_of(trials)}", loc="left")
+    return drawn
+
+
 def slices(trials: Trials, shares: Shares) -> Figure | None:
     """A panel for each setting: every trial's accuracy at its level, later trials darker."""
     table = trials.table[trials.table["value"].notna()]
@@ -193,7 +219,9 @@ class Scale:
                 (place / max(1, self.size - 1), str(one))
                 for place, one in enumerate(self.choices[:LEVELS])
             ]
-        return [(0.0, f"{self.low:.4g}"), (1.0, f"{self.high:.4g}")]
+        low, high = self.low, self.high
+        middle = np.sqrt(low * high) if self.is_log else (low + high) / 2
+        return [(0.0, f"{low:.4g}"), (0.5, f"{middle:.3g}"), (1.0, f"{high:.4g}")]
 
 
 def scale(trials: Trials, key: str) -> Scale:
