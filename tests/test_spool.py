@@ -13,7 +13,7 @@ from filelock import FileLock
 from mlflow.exceptions import BAD_REQUEST, MlflowException
 
 from factorial.record import reading, spool, writing
-from factorial.record.entries import Place
+from factorial.record.entries import Place, joined
 from factorial.record.spool import Spool
 from factorial.record.store import Store, open_store
 from factorial.settings.schema import Tracking
@@ -67,7 +67,7 @@ def flaky(place: Place, failures: list[Any]) -> Place:
 
 
 def point(epoch: int) -> dict[str, Any]:
-    return {"points": [["train/loss", epoch, 1 / epoch]], "at": epoch}
+    return {"points": [["train/loss", epoch, 1 / epoch, epoch]]}
 
 
 def points(outputs: Path, run: str) -> list[tuple[int, float, int]]:
@@ -91,6 +91,20 @@ def test_all_is_sent_once_and_in_order_whatever_calls_fail(
     assert written.data.tags["epoch"] == str(EPOCHS)
     assert (written.info.status, written.info.end_time) == ("FINISHED", 7)
     assert not (place.folder.parent / "spool").exists()
+
+
+def test_rows_that_wait_together_go_as_one_and_nothing_else_changes_its_place() -> None:
+    many = {"points": [["a", step, 0.0, 0] for step in range(999)]}
+    tag = {"tag": "a", "value": "1"}
+    entries = [many, point(1), point(2), point(3), tag, tag, point(4)]
+    groups = []
+    while entries:
+        together, count = joined(entries)
+        groups.append(together)
+        del entries[:count]
+    first = {"points": [*many["points"], *point(1)["points"]]}  # a thousand: no more in one write
+    second = {"points": [*point(2)["points"], *point(3)["points"]]}
+    assert groups == [first, second, tag, tag, point(4)]
 
 
 def test_what_is_added_is_on_disk_before_it_is_sent(place: Place) -> None:
@@ -203,12 +217,12 @@ def test_the_older_is_sent_before_the_newer(place: Place, store: Store) -> None:
 
 
 HOSTILE = {
-    "no JSON\n": "allowed is JSON in each line",
-    "[" * 100_000 + "\n": "allowed is JSON in each line",
-    '{"points": 1, "at": 1}\n': "not iterable",
-    '{"points": [["a", 1]], "at": 1}\n': "not enough values",
+    "no JSON\n": "allowed is a JSON object in each line",
+    "[" * 100_000 + "\n": "allowed is a JSON object in each line",
+    '{"points": 1}\n': "not iterable",
+    '{"points": [["a", 1]]}\n': "not enough values",
     '{"delete": true}\n': "allowed is what a run tells MLflow",
-    "7\n": "allowed is what a run tells MLflow",
+    "7\n": "allowed is a JSON object in each line",
     '{"file": "../../../secret"}\n': "allowed is one in ",
     '{"file": "/etc/hostname"}\n': "allowed is one in ",
     '{"file": "link"}\n': "allowed is one in ",

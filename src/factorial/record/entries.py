@@ -1,7 +1,7 @@
 """What MLflow is told of a run, as plain data: it can be kept on disk, and sent again."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,22 @@ from factorial.settings.messages import BadInput, shown
 
 Entry = Mapping[str, Any]  # JSON
 
+AT_ONCE = 1000  # points in one write: MLflow would divide more, and a row with them
 LONGEST_TAG = 8000  # characters; MLflow cuts a longer one silently
+
+
+def joined(entries: Iterable[Entry]) -> tuple[Entry, int]:
+    """The first of some entries, with the points of those behind it; how many these are."""
+    taken: list[Entry] = []
+    points: list[Any] = []
+    for entry in entries:
+        if taken and not ("points" in entry and len(points) + len(entry["points"]) <= AT_ONCE):
+            break
+        taken.append(entry)
+        if "points" not in entry:
+            break
+        points += entry["points"]
+    return {"points": points} if points else taken[0], len(taken)
 
 
 class DataSet(NamedTuple):
@@ -42,15 +57,15 @@ class Place(NamedTuple):
     def send(self, entry: Entry) -> None:
         """Tell MLflow, for which the same entry sent twice counts once. Raises what MLflow raises.
 
-        A point is the same with its time: (name, step, value, time) is a key of MLflow's.
+        A point is (name, step, value, time), which is its key to MLflow.
         """
         from mlflow.entities import Metric, Param
 
         match entry:
             case {"params": params}:
                 self.client.log_batch(self.run, params=[Param(*pair) for pair in params.items()])
-            case {"points": points, "at": at}:
-                batch = [Metric(name, value, at, step) for name, step, value in points]
+            case {"points": points}:
+                batch = [Metric(name, value, at, step) for name, step, value, at in points]
                 self.client.log_batch(self.run, metrics=batch)
             case {"tag": tag, "value": value}:
                 self.client.set_tag(self.run, tag, value[:LONGEST_TAG])

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from factorial import console
 from factorial.record import untrusted
-from factorial.record.entries import Entry, Place
+from factorial.record.entries import Entry, Place, joined
 from factorial.record.refusals import in_one_line, may_pass
 from factorial.record.store import Store
 from factorial.settings.messages import BadInput
@@ -85,22 +85,25 @@ class Spool:
     def send_all(self) -> None:
         """The thread: first things first, each until the server has taken it."""
         pause = FIRST
-        while (entry := self.next()) is not None:
-            if self.send(entry):
+        while (waiting := self.next()) is not None:
+            if self.send(*waiting):
                 pause = FIRST
             else:
                 time.sleep(FIRST)
                 self.ending.wait(pause)
                 pause = min(2 * pause, LONGEST)
 
-    def next(self) -> Entry | None:
-        """What is to be sent, once there is something; None at the end."""
+    def next(self) -> tuple[Entry, int] | None:
+        """What is to be sent, once there is something, and how many entries it is; None at the end.
+
+        Where a server is slower than training, or was away, rows of several epochs go as one.
+        """
         with self.changed:
             self.changed.wait_for(lambda: self.waiting or self.ending.is_set())
             is_over = self.abandoned or self.refusal or not self.waiting
-            return None if is_over else self.waiting[0]
+            return None if is_over else joined(self.waiting)
 
-    def send(self, entry: Entry) -> bool:
+    def send(self, entry: Entry, count: int) -> bool:
         """Whether the server has taken it."""
         try:
             self.place.send(entry)
@@ -111,7 +114,8 @@ class Spool:
                 self.changed.notify_all()
             return False
         with self.changed:
-            self.waiting.popleft()
+            for _ in range(count):
+                self.waiting.popleft()
             self.answered = time.monotonic()
             self.changed.notify_all()
         return True
@@ -134,9 +138,12 @@ def read(file: Path) -> list[Entry]:
     """Its whole lines. Raises BadInput."""
     *lines, _ = untrusted.read(file, str(file), LARGEST).split("\n")
     try:
-        return [json.loads(line) for line in lines]
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{file}: allowed is JSON in each line") from error
+        entries = [json.loads(line) for line in lines]
+    except (ValueError, RecursionError):
+        entries = [None]
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise BadInput(f"{file}: allowed is a JSON object in each line")
+    return entries
 
 
 def release(file: Path, lock: FileLock) -> None:
@@ -189,6 +196,8 @@ def deliver_file(store: Store, file: Path) -> None:
     run, folder = file.parents[1].name, file.parents[1] / "artifacts"
     entries = read(file)
     place = Place(store.client, run, folder, store.client.get_run(run).info.artifact_uri)
-    for entry in entries:
+    while entries:
+        entry, count = joined(entries)
         place.send(entry)
+        del entries[:count]
     file.unlink()

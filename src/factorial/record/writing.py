@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from factorial.record import checkpoint, reading, remote, spool
-from factorial.record.entries import LONGEST_TAG, DataSet, Entry, Place
+from factorial.record.entries import AT_ONCE, LONGEST_TAG, DataSet, Entry, Place
 from factorial.record.files import write_atomically
 from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner
 from factorial.record.refusals import writing
@@ -20,8 +20,6 @@ from factorial.results import Diverged, Epoch
 from factorial.settings.messages import BadInput, is_stop, reason
 
 log = logging.getLogger(__name__)
-
-AT_ONCE = 1000  # points in one write: MLflow would divide more, and a row with them
 
 
 class Run:
@@ -102,8 +100,8 @@ class Run:
         new = {key: value for key, value in points.items() if key not in self.points}
         self.points |= new
         if new:
-            batch = [[name, step, value] for (name, step), value in new.items()]
-            self._tell({"points": batch, "at": now()})
+            at = now()
+            self._tell({"points": [[name, step, value, at] for (name, step), value in new.items()]})
 
     def _tell(self, entry: Entry) -> None:
         if self.is_remote:
