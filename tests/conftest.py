@@ -16,8 +16,9 @@ from factorial.console import Display
 from factorial.record.store import Store, open_store
 from factorial.results import Outcome
 from factorial.runs.grid import combinations
+from factorial.runs.jobs import Launcher
 from factorial.runs.run import run_trial
-from factorial.runs.sweep import Launcher, run_sweep
+from factorial.runs.sweep import run_sweep
 from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination, Composer
 from factorial.settings.overrides import translated

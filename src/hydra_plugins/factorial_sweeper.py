@@ -50,7 +50,7 @@ class FactorialSweeper(Sweeper):
 
     def elsewhere(self) -> Any:
         """What runs combinations in other processes; None where they run in this one."""
-        from factorial.runs.sweep import Launcher
+        from factorial.runs.jobs import Launcher
 
         assert self.config is not None
         launcher: Any = self.launcher

@@ -2,6 +2,8 @@
 
 import functools
 import pickle
+from collections.abc import Callable, Generator
+from typing import NamedTuple
 
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
@@ -9,6 +11,16 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 Application = tuple[HydraContext, TaskFunction, DictConfig]
+
+
+class Launcher(NamedTuple):
+    """What runs jobs in other processes: given their words it yields (index, what became of it).
+
+    `threads` is what a run gets there that asks for no number; None where that is not known.
+    """
+
+    launch: Callable[[list[list[str]]], Generator[tuple[int, JobReturn]]]
+    threads: int | None = None
 
 
 def packed(application: Application) -> bytes:

@@ -12,12 +12,13 @@ from factorial import console
 from factorial.record import labels, writing
 from factorial.runs import closing, rungs
 from factorial.runs.candidate import COMPLETE, PRUNED, Candidate
+from factorial.runs.jobs import Launcher
 from factorial.runs.members import Member, adopt, check, distinct, sweep_id
 from factorial.runs.parent import open_search
 from factorial.runs.run import reach
 from factorial.runs.space import EPOCHS, Space, most
 from factorial.runs.study import Study, locked
-from factorial.runs.sweep import Launcher, Sweep, checked, experiment_of, report
+from factorial.runs.sweep import Sweep, checked, experiment_of, report
 from factorial.runs.trial import Compose, Family
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput

@@ -2,12 +2,10 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
-from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from factorial import console
@@ -17,6 +15,7 @@ from factorial.record.store import Store, look_into, mlflow_page
 from factorial.results import Outcome
 from factorial.runs import ledger
 from factorial.runs.ending import lost, not_started, outcome_of, refused, run_caught
+from factorial.runs.jobs import Launcher
 from factorial.runs.members import (
     Member,
     adopt,
@@ -34,16 +33,6 @@ from factorial.runs.trial import Compose, Family
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, is_stop, reason
 from factorial.settings.schema import Config, parse
-
-
-class Launcher(NamedTuple):
-    """What runs jobs in other processes: given their words it yields (index, what became of it).
-
-    `threads` is what a run gets there that asks for no number; None where that is not known.
-    """
-
-    launch: Callable[[list[list[str]]], Generator[tuple[int, JobReturn]]]
-    threads: int | None = None
 
 
 def run_sweep(
