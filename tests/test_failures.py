@@ -233,9 +233,12 @@ def test_a_job_that_gave_no_outcome_is_lost(tmp_path: Path) -> None:
     raised, wrong, good = JobReturn(), JobReturn(), JobReturn()
     raised.status, raised._return_value = JobStatus.FAILED, RuntimeError("no memory")
     wrong.status, wrong._return_value = JobStatus.COMPLETED, 3
-    good.status, good._return_value = JobStatus.COMPLETED, Outcome("name", "FINISHED")
+    known = Outcome("name", "FINISHED", run_id="a" * 32)
+    good.status, good._return_value = JobStatus.COMPLETED, known
     lost = [outcome_of(member, one) for one in (raised, wrong)]
     assert [(one.status, one.retriable) for one in lost] == [("LOST", True)] * 2
     assert lost[0].reason == "its process died (RuntimeError: no memory)"
     assert lost[1].reason == "its process died (it gave 3)"
-    assert outcome_of(member, good) is good._return_value
+    assert outcome_of(member, good) is known
+    good._return_value = Outcome("its words", reason="refused there")
+    assert outcome_of(member, good) == Outcome(member.name, reason="refused there")

@@ -11,8 +11,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import psutil
 import pytest
@@ -35,6 +33,7 @@ class Command:
 
     def __init__(self, folder: Path, *words: str, **env: str) -> None:
         self.folder, self.words, self.env, self.port = folder, words, env, free_port()
+        self.starts = 0
         self.start()
 
     @property
@@ -48,14 +47,11 @@ class Command:
                 [sys.executable, "-m", "factorial", "server", *words], cwd=ROOT,
                 env=os.environ | self.env, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
+        self.starts += 1
         deadline = time.monotonic() + 120
-        while True:
-            try:
-                urlopen(f"{self.address}/health", timeout=1).close()
-                return
-            except (URLError, OSError):
-                assert time.monotonic() < deadline and self.process.poll() is None, self.said
-                time.sleep(0.1)
+        while self.said.count("MLflow's server answers at") < self.starts:
+            assert time.monotonic() < deadline and self.process.poll() is None, self.said
+            time.sleep(0.1)
 
     @property
     def said(self) -> str:
@@ -144,6 +140,15 @@ def is_of(process: psutil.Process, server: Command) -> bool:
         return False
 
 
+def test_what_a_killed_command_has_left_is_ended_by_the_next(server: Command) -> None:
+    left = [process for process in psutil.process_iter() if is_of(process, server)]
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    server.start()  # at the same port
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert not alive
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_nothing_is_lost_or_doubled_wherever_the_server_is_killed(
     seed: int, server: Command, tmp_path: Path
@@ -201,7 +206,7 @@ def test_a_folder_has_one_server_and_a_port_too(server: Command) -> None:
 
     outputs = f"outputs={server.folder}"
     assert refused(outputs, f"port={free_port()}") == f"error: {outputs}: has a server already"
-    assert refused(outputs, f"port={server.port}") == (
+    assert refused(f"outputs={server.folder / 'another'}", f"port={server.port}") == (
         f"error: host=127.0.0.1 port={server.port}: allowed is a free one of this machine "
         f"(Address already in use)"
     )

@@ -1,6 +1,7 @@
 """Start MLflow's server on PostgreSQL, for several machines to write one record."""
 
 import contextlib
+import json
 import os
 import secrets
 import socket
@@ -19,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from factorial import console
 from factorial.record import postgres
+from factorial.record.files import write_atomically
 from factorial.runs.signals import stoppable
 from factorial.settings import words
 from factorial.settings.extras import needed
@@ -26,7 +28,7 @@ from factorial.settings.messages import BadInput
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 PASSWORD = "MLFLOW_AUTH_ADMIN_PASSWORD"
-START = 120  # seconds
+PROCESS = "process.json"  # of the folder: MLflow's server, by its number and when it began
 # Whoever has a name and a password may write every experiment: that is what it is for
 AUTHENTICATION = """[mlflow]
 default_permission = EDIT
@@ -42,13 +44,14 @@ def main(typed: Sequence[str]) -> None:
     needed("psycopg2", "server", "factorial server")
     folder = Path(settings["outputs"]).resolve() / "server"
     folder.mkdir(parents=True, exist_ok=True)
-    require_free(settings["host"], settings["port"])
     with ExitStack() as stack:
         lock = FileLock(folder / ".lock")
         try:
             stack.enter_context(lock.acquire(timeout=0))
         except Timeout:
             raise BadInput(f"outputs={settings['outputs']}: has a server already") from None
+        end_left(folder)
+        require_free(settings["host"], settings["port"])
         uri = stack.enter_context(postgres.running(folder / "postgres"))
         serve(folder, uri, settings)
 
@@ -78,6 +81,7 @@ def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
     command = [sys.executable, "-m", "mlflow", "server", *map(str, options)]
     with (folder / "log").open("a") as log, stoppable() as stop:
         server = subprocess.Popen(command, cwd=folder, env=os.environ | env, stdout=log, stderr=log)
+        write_atomically(folder / PROCESS, json.dumps(identity(server.pid)).encode())
         try:
             address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
             is_up = False
@@ -90,7 +94,7 @@ def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
                 stop.now_if_wanted()
                 time.sleep(0.2)
         finally:
-            end(server)
+            end(server.pid)
     raise BadInput(f"MLflow's server has ended by itself: {folder / 'log'} says why")
 
 
@@ -102,9 +106,25 @@ def answers(address: str) -> bool:
     return True
 
 
-def end(server: "subprocess.Popen[bytes]") -> None:
-    """With the processes that it has started."""
-    processes = [psutil.Process(server.pid), *psutil.Process(server.pid).children(recursive=True)]
+def identity(pid: int) -> list[float]:
+    """Of a process: its number, which another may have some day, and when it began."""
+    return [pid, psutil.Process(pid).create_time()]
+
+
+def end_left(folder: Path) -> None:
+    """What a killed command has left of this folder's server."""
+    with contextlib.suppress(OSError, ValueError, TypeError, psutil.Error):
+        pid, began = json.loads((folder / PROCESS).read_text())
+        if identity(pid) == [pid, began]:
+            end(pid)
+
+
+def end(pid: int) -> None:
+    """A process with those that it has started, as far as they are there."""
+    processes: list[psutil.Process] = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        server = psutil.Process(pid)
+        processes = [server, *server.children(recursive=True)]
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
