@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from filelock import FileLock
 from mlflow.entities import Metric
 from recorded import DIGITS, opened, product, rows, single, sweep
 
@@ -122,26 +121,6 @@ def test_what_ended_without_a_result_is_none() -> None:
     assert not ended.is_result
     assert ended._replace(metrics={"test/accuracy": 0.9}).is_result
     assert not ended._replace(status="RUNNING", metrics={"test/accuracy": 0.9}).is_result
-
-
-@pytest.mark.parametrize("trunk", ["a" * 64, "../elsewhere"])
-@pytest.mark.parametrize("held", [True, False])
-def test_a_run_of_another_host_is_dead_when_its_trunk_is_free(
-    trunk: str, held: bool, store: Store
-) -> None:
-    """Containers change their names; a path in place of a trunk says nothing."""
-    run = writing.new(store, "one", {"trunk": trunk})
-    store.client.set_tag(run.id, "owner", OTHER)
-    folder = store.outputs / "checkpoints" / trunk
-    (store.outputs / "checkpoints").mkdir()
-    folder.mkdir()
-    lock = FileLock(folder / ".lock")
-    if held:
-        lock.acquire()
-    writing.mark_dead(store, of_id(store, run.id), "its process died")
-    lock.release()
-    dead = not held and trunk == "a" * 64
-    assert of_id(store, run.id).status == ("FAILED" if dead else "RUNNING")
 
 
 def test_the_beginning_of_two_sweeps_names_none(store: Store) -> None:

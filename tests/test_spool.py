@@ -2,6 +2,8 @@
 
 import json
 import random
+import resource
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ from mlflow.exceptions import BAD_REQUEST, MlflowException
 
 from factorial.record import reading, spool, writing
 from factorial.record.entries import Place, joined
+from factorial.record.reading import owner
 from factorial.record.spool import Spool
 from factorial.record.store import Store, open_store
 from factorial.settings.schema import Tracking
@@ -66,6 +69,18 @@ def flaky(place: Place, failures: list[Any]) -> Place:
     return place._replace(client=Flaky(place.client, failures))
 
 
+def leave(place: Place, *lines: str, name: str = "1", whose: dict[str, str] | None = None) -> Path:
+    """A file that a process of this run has left behind."""
+    file = place.folder.parent / "spool" / f"{name}.jsonl"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("".join([json.dumps(whose or owner()) + "\n", *lines]))
+    return file
+
+
+def line(entry: dict[str, Any]) -> str:
+    return json.dumps(entry) + "\n"
+
+
 def point(epoch: int) -> dict[str, Any]:
     return {"points": [["train/loss", epoch, 1 / epoch, epoch]]}
 
@@ -112,7 +127,7 @@ def test_what_is_added_is_on_disk_before_it_is_sent(place: Place) -> None:
     entries = [{"tag": "a", "value": "1"}, point(1), {"params": {"b": "ä\n"}}]
     for entry in entries:
         sending.add(entry)
-    assert spool.read(sending.file) == entries
+    assert spool.read(sending.file) == [owner(), *entries]
     assert Flaky.tracking_uri and sending.place.client.calls == []
 
 
@@ -188,44 +203,98 @@ def test_a_data_set_that_another_run_adds_at_the_same_moment_is_asked_for_again(
 
 
 def test_what_a_living_process_sends_is_left_to_it(place: Place, store: Store) -> None:
-    folder = place.folder.parent / "spool"
-    folder.mkdir()
-    (folder / "1.jsonl").write_text(json.dumps(point(1)) + "\n")
-    with FileLock(folder / "1.lock"):
+    file = leave(place, line(point(1)))
+    with FileLock(file.with_suffix(".lock")):
         assert spool.deliver(store) == ([], {})
+        assert spool.deliver(store, wait=0.1) == ([], {file: "another process is sending it"})
     assert points(store.outputs, place.run) == []
-    assert spool.deliver(store).taken == [folder / "1.jsonl"]
-    assert not folder.exists()
+    assert spool.deliver(store).taken == [file]
+    assert not file.parent.exists()
 
 
 def test_half_a_line_of_a_killed_process_was_never_written(place: Place, store: Store) -> None:
-    folder = place.folder.parent / "spool"
-    folder.mkdir()
-    (folder / "1.jsonl").write_text(json.dumps(point(1)) + "\n" + json.dumps(point(2))[:-5])
+    leave(place, line(point(1)), line(point(2))[:-5])
     assert spool.deliver(store).left == {}
     assert points(store.outputs, place.run) == [(1, 1.0, 1)]
 
 
+def test_of_a_process_that_was_killed_before_its_first_line_nothing_waits(
+    place: Place, store: Store
+) -> None:
+    leave(place).write_text('{"own')
+    assert spool.deliver(store).left == {}
+    assert not (place.folder.parent / "spool").exists()
+
+
+def test_a_line_for_which_there_is_no_room_leaves_no_part(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    spool.append(file, "whole")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            spool.append(file, "x" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    spool.append(file, "next")
+    assert file.read_text() == "whole\nnext\n"
+
+
 def test_the_older_is_sent_before_the_newer(place: Place, store: Store) -> None:
-    folder = place.folder.parent / "spool"
-    folder.mkdir()
     for name in ("1700000000000000002", "1700000000000000010", "1700000000000000001"):
-        (folder / f"{name}.jsonl").write_text(json.dumps({"tag": "last", "value": name}) + "\n")
+        leave(place, line({"tag": "last", "value": name}), name=name)
     spool.deliver(store)
     tags = client(store.outputs).get_run(place.run).data.tags
     assert tags["last"] == "1700000000000000010"
 
 
+def test_what_another_process_has_gone_on_with_since_is_set_aside(
+    place: Place, store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its end would be told in place of the other's."""
+    other = {"owner": '["elsewhere", 1, 1.0]'}
+    file = leave(place, line(point(1)), line({"status": "KILLED", "at": 1}), whose=other)
+    spool.deliver(store)
+    assert points(store.outputs, place.run) == []
+    assert client(store.outputs).get_run(place.run).info.status == "RUNNING"
+    assert file.with_suffix(".superseded").exists() and not file.exists()
+    assert f"run {place.run}: another process went on with it" in capsys.readouterr().err
+
+
+def test_a_run_that_nobody_waits_for_any_longer_stays_as_it_ended(
+    place: Place, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, while a server is waited for, is no end of the run."""
+    monkeypatch.setattr(Store, "is_remote", True)
+    monkeypatch.setattr("factorial.record.remote.check", lambda *_: None)
+    monkeypatch.setattr(Place, "send", lambda *_: stop(ConnectionError("refused")))
+    monkeypatch.setattr(Spool, "wait", lambda _: stop(KeyboardInterrupt()))
+    (known,) = reading.find(store)
+    run = writing.Run(store, store.client.get_run(known.id).info, known)
+    with pytest.raises(KeyboardInterrupt), writing.recording(run):
+        pass
+    (file,) = place.folder.parent.glob("spool/*.jsonl")
+    told = [entry["status"] for entry in spool.read(file) if "status" in entry]
+    assert told == ["FINISHED"]
+
+
+def stop(error: BaseException) -> None:
+    raise error
+
+
 HOSTILE = {
     "no JSON\n": "allowed is a JSON object in each line",
     "[" * 100_000 + "\n": "allowed is a JSON object in each line",
+    "7\n": "allowed is a JSON object in each line",
     '{"points": 1}\n': "not iterable",
     '{"points": [["a", 1]]}\n': "not enough values",
     '{"delete": true}\n': "allowed is what a run tells MLflow",
-    "7\n": "allowed is a JSON object in each line",
-    '{"file": "../../../secret"}\n': "allowed is one in ",
-    '{"file": "/etc/hostname"}\n': "allowed is one in ",
-    '{"file": "link"}\n': "allowed is one in ",
+    '{"file": "../../../secret"}\n': "allowed is one that is in ",
+    '{"file": "/etc/hostname"}\n': "allowed is one that is in ",
+    '{"file": "link"}\n': "allowed is one that is in ",
+    '{"file": "gone"}\n': "allowed is one that is in ",
 }
 
 
@@ -233,23 +302,28 @@ HOSTILE = {
 def test_a_file_that_says_anything_else_is_left_with_the_reason(
     text: str, place: Place, store: Store
 ) -> None:
-    folder = place.folder.parent / "spool"
-    folder.mkdir()
     (store.outputs / "secret").write_text("secret")
     (place.folder / "link").symlink_to(store.outputs / "secret")
-    (folder / "1.jsonl").write_text(text)
-    ((file, why),) = spool.deliver(store).left.items()
-    assert file == folder / "1.jsonl" and HOSTILE[text] in why
-    assert file.read_text() == text
+    file = leave(place, text)
+    ((left, why),) = spool.deliver(store).left.items()
+    assert left == file and HOSTILE[text] in why
+    assert file.read_text().endswith(text)
+
+
+def test_nor_is_a_folder_that_leads_elsewhere_sent(place: Place, store: Store) -> None:
+    (store.outputs / "elsewhere").mkdir()
+    (store.outputs / "elsewhere" / "key").write_text("secret")
+    place.folder.rmdir()
+    place.folder.symlink_to(store.outputs / "elsewhere")
+    file = leave(place, line({"file": "key"}))
+    assert "allowed is one that is in" in spool.deliver(store).left[file]
 
 
 def test_a_run_is_not_gone_on_with_before_all_of_it_was_sent(
     place: Place, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told later, its old end would undo the new one."""
-    folder = place.folder.parent / "spool"
-    folder.mkdir()
-    (folder / "1.jsonl").write_text("no JSON\n")
+    leave(place, "no JSON\n")
     monkeypatch.setattr(Store, "is_remote", True)
     (known,) = reading.find(store)
     with pytest.raises(OSError, match=rf"run {place.run}: the server has to take .*1\.jsonl first"):

@@ -44,6 +44,7 @@ def main(typed: Sequence[str]) -> None:
     needed("psycopg2", "server", "factorial server")
     folder = Path(settings["outputs"]).resolve() / "server"
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o711)  # names and passwords lie in it; PostgreSQL's account has to pass
     with ExitStack() as stack:
         lock = FileLock(folder / ".lock")
         try:
@@ -83,7 +84,7 @@ def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
         server = subprocess.Popen(command, cwd=folder, env=os.environ | env, stdout=log, stderr=log)
         write_atomically(folder / PROCESS, json.dumps(identity(server.pid)).encode())
         try:
-            address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"
+            address = address_of(host, port)
             is_up = False
             while server.poll() is None:
                 if not is_up and (is_up := answers(address)):
@@ -96,6 +97,13 @@ def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
         finally:
             end(server.pid)
     raise BadInput(f"MLflow's server has ended by itself: {folder / 'log'} says why")
+
+
+def address_of(host: str, port: int) -> str:
+    """Where this machine reaches it."""
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def answers(address: str) -> bool:

@@ -91,18 +91,6 @@ class Trunk:
             file.unlink(missing_ok=True)
 
 
-def is_free(outputs: Path, trunk: str) -> bool:
-    """Whether no process trains a trunk below `outputs`, by its lock."""
-    if not re.fullmatch(r"[0-9a-f]+", trunk):  # a record's own word, and it names a folder
-        return False
-    folder = outputs / "checkpoints" / trunk
-    try:
-        with FileLock(folder / ".lock", timeout=0) if folder.is_dir() else contextlib.nullcontext():
-            return True
-    except Timeout:
-        return False
-
-
 def position(file: Path) -> Position | None:
     """Where a checkpoint stands, by its name; None for any other file."""
     match = re.fullmatch(r"final-(\d{1,9})|partial-(\d{1,9})-(\d{1,9})", file.stem)

@@ -91,6 +91,6 @@ class Place(NamedTuple):
     def upload(self, name: str) -> None:
         """One of the run's files, and no other of this machine. Raises BadInput."""
         file = (self.folder / name).resolve()
-        if not file.is_relative_to(self.folder.resolve()):
-            raise BadInput(f"file {shown(name)}: allowed is one in {self.folder}")
+        if not file.is_relative_to(self.folder) or not file.is_file():
+            raise BadInput(f"file {shown(name)}: allowed is one that is in {self.folder}")
         remote.upload_file(self.client.tracking_uri, self.location, file, Path(name).parent)

@@ -5,10 +5,13 @@ import secrets
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from factorial.settings.messages import BadInput
 
@@ -23,10 +26,12 @@ def running(folder: Path) -> Iterator[str]:
 
     Raises BadInput. In the end every write that was answered is on disk.
     """
-    programs, port = find_programs(folder), free_port()
+    programs = find_programs(folder)
     if not folder.exists():
         create(programs, folder)
-    stop(programs, folder)  # what a killed command has left
+    if is_running(folder):  # a killed command has left it
+        stop(programs, folder)
+    port = free_port()
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
     require(programs / "pg_ctl", "start", "-w", "-D", folder, "-l", folder / "log", "-o", options)
     try:
@@ -49,7 +54,8 @@ def find_programs(folder: Path) -> Path:
     """Where PostgreSQL's programs are: of the data's version, or the newest. Raises BadInput."""
     file = folder / "PG_VERSION"
     version = file.read_text().strip() if file.is_file() else "*"
-    found = sorted(DEBIAN.glob(f"{version}/bin"), key=lambda place: float(place.parent.name))
+    numbered = [place for place in DEBIAN.glob(f"{version}/bin") if place.parent.name.isdigit()]
+    found = sorted(numbered, key=lambda place: int(place.parent.name))
     on_path = shutil.which("initdb")
     if not found and on_path is None:
         needed = "" if version == "*" else f" {version}, whose data is in {folder}"
@@ -62,14 +68,22 @@ def create(programs: Path, folder: Path) -> None:
 
     Raises BadInput.
     """
-    new, secret = folder.with_name("new"), secret_of(folder)
-    shutil.rmtree(new, ignore_errors=True)
-    new.mkdir(mode=0o700)
+    new, secret = Path(tempfile.mkdtemp(dir=folder.parent)), secret_of(folder)
     write_secret(secret, secrets.token_urlsafe(24))
     give_away(new, secret)
     require(programs / "initdb", "-D", new, "-U", ROLE, "-E", "UTF8", "--locale=C",
             "--auth=scram-sha-256", f"--pwfile={secret}")  # fmt: skip
     new.rename(folder)
+
+
+def is_running(folder: Path) -> bool:
+    """Whether the process that the folder names is its PostgreSQL: a number comes again some day,
+    and `pg_ctl stop` would ask whoever has it now."""
+    try:
+        process = psutil.Process(int((folder / "postmaster.pid").read_text().split()[0]))
+        return process.name() == "postgres" and Path(process.cwd()) == folder
+    except (OSError, ValueError, IndexError, psutil.Error):
+        return False
 
 
 def stop(programs: Path, folder: Path) -> None:
@@ -104,11 +118,11 @@ def secret_of(folder: Path) -> Path:
 
 
 def write_secret(file: Path, text: str) -> None:
-    """For nobody else to read."""
-    file.unlink(missing_ok=True)
-    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    """For nobody else to read; whole, or not at all."""
+    descriptor, temporary = tempfile.mkstemp(dir=file.parent)  # readable by its owner alone
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text)
+    os.replace(temporary, file)
 
 
 def free_port() -> int:

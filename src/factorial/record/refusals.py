@@ -10,13 +10,9 @@ from factorial.settings.messages import BadInput
 # Of MLflow's errors, those of a store that is out of reach: the same may be answered later
 OUT_OF_REACH = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 # Those that the same question will always meet; a password or a permission may be given yet
-FOR_GOOD = (
-    "ALREADY_EXISTS", "BAD_REQUEST", "ENDPOINT_NOT_FOUND", "FEATURE_DISABLED",
-    "INVALID_PARAMETER_VALUE", "INVALID_STATE", "INVALID_STATE_TRANSITION", "MALFORMED_REQUEST",
-    "NOT_FOUND", "NOT_IMPLEMENTED", "RESOURCE_ALREADY_EXISTS", "RESOURCE_DOES_NOT_EXIST",
-)  # fmt: skip
-
+FOR_GOOD = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
 UNANSWERED = r"failed with (timeout )?exception .*"
+BY_401 = r"error code 401 |401 Client Error"
 WHO = (
     "the server does not take the name and password (MLFLOW_TRACKING_USERNAME and "
     "MLFLOW_TRACKING_PASSWORD are where MLflow looks for them)"
@@ -73,7 +69,7 @@ def may_pass(error: Exception) -> bool:
 
 def in_one_line(error: Exception) -> str:
     """Without SQLAlchemy's statement behind what went wrong, or urllib3's story of it."""
-    if getattr(error, "error_code", "") == "UNAUTHENTICATED" or "error code 401 " in str(error):
+    if getattr(error, "error_code", "") == "UNAUTHENTICATED" or re.search(BY_401, str(error)):
         return WHO
     text = re.sub(UNANSWERED, "got no answer", str(error).partition("[SQL")[0], flags=re.DOTALL)
     return " ".join(text.split())[:300]

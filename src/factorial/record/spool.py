@@ -6,17 +6,19 @@ folder, for this process, a later command, or `factorial deliver`.
 
 import contextlib
 import json
+import os
 import threading
 import time
 from collections import deque
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from factorial import console
 from factorial.record import untrusted
 from factorial.record.entries import Entry, Place, joined
+from factorial.record.reading import owner
 from factorial.record.refusals import in_one_line, may_pass
 from factorial.record.store import Store
 from factorial.settings.messages import BadInput
@@ -36,15 +38,17 @@ class Spool:
         folder = place.folder.parent / FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         self.file = folder / f"{time.time_ns()}.jsonl"
-        self.lock = FileLock(self.file.with_suffix(".lock"))
+        self.lock = lock_of(self.file)
         self.lock.acquire()  # while it is held nobody else sends what is in the file
+        append(self.file, json.dumps(owner()))
         self.waiting: deque[Entry] = deque()
         self.changed = threading.Condition()
         self.ending, self.abandoned = threading.Event(), False
         self.answered = 0.0  # when the server last took something
-        self.trouble = "no answer"  # why it has not taken what waits
+        self.trouble = f"no answer in {PATIENCE} s"  # why it has not taken what waits
         self.refusal: Exception | None = None
-        threading.Thread(target=self.send_all, daemon=True).start()
+        self.thread = threading.Thread(target=self.send_all, daemon=True)
+        self.thread.start()
 
     def add(self, entry: Entry) -> None:
         """Keep an entry, and send it. Raises OSError where an earlier one was refused for good."""
@@ -55,27 +59,37 @@ class Spool:
             self.changed.notify_all()
 
     def close(self) -> None:
-        """Wait until all is sent, as long as the server answers.
+        """Wait until all is sent, as long as the server answers and nobody asks to stop.
 
         Says what it left. Raises OSError where the server refused.
         """
+        try:
+            self.wait()
+        finally:
+            with self.changed:
+                self.abandoned = bool(self.waiting) and not self.refusal
+            if not self.abandoned:
+                self.thread.join()
+                if not self.waiting:
+                    self.file.unlink(missing_ok=True)
+                release(self.file, self.lock)
+            else:
+                console.warn(
+                    f"run {self.place.run}: {len(self.waiting)} of its writes wait in "
+                    f"{self.file.parent}, for the server does not take them ({self.trouble}); "
+                    f"`factorial deliver` sends them later"
+                )
+        self.raise_refusal()
+
+    def wait(self) -> None:
         with self.changed:
             self.answered = time.monotonic()
             self.ending.set()
             self.changed.notify_all()
-            while self.waiting and not self.refusal and not self.abandoned:
+            while self.waiting and not self.refusal:
                 self.changed.wait(0.1)
-                self.abandoned = time.monotonic() > self.answered + PATIENCE
-        if not self.waiting:
-            self.file.unlink(missing_ok=True)
-        elif not self.refusal:
-            console.warn(
-                f"run {self.place.run}: {len(self.waiting)} of its writes wait in "
-                f"{self.file.parent}, for the server does not take them ({self.trouble}); "
-                f"`factorial deliver` sends them later"
-            )
-        release(self.file, self.lock)
-        self.raise_refusal()
+                if time.monotonic() > self.answered + PATIENCE:
+                    return
 
     def raise_refusal(self) -> None:
         if self.refusal:
@@ -83,7 +97,10 @@ class Spool:
             raise OSError(f"the record can't be written: {why}") from self.refusal
 
     def send_all(self) -> None:
-        """The thread: first things first, each until the server has taken it."""
+        """The thread: first things first, each until the server has taken it.
+
+        What it is sending when it is given up may still arrive: until then the file is its own.
+        """
         pause = FIRST
         while (waiting := self.next()) is not None:
             if self.send(*waiting):
@@ -92,6 +109,8 @@ class Spool:
                 time.sleep(FIRST)
                 self.ending.wait(pause)
                 pause = min(2 * pause, LONGEST)
+        if self.abandoned:
+            release(self.file, self.lock)
 
     def next(self) -> tuple[Entry, int] | None:
         """What is to be sent, once there is something, and how many entries it is; None at the end.
@@ -123,19 +142,19 @@ class Spool:
 
 def append(file: Path, line: str) -> None:
     """A line, or nothing where there is no room for it; a process that is killed leaves a part."""
-    with file.open("ab") as stream:
+    with file.open("ab", buffering=0) as stream:
         end = stream.tell()
         try:
-            stream.write(f"{line}\n".encode())
-            stream.flush()
+            left = memoryview(f"{line}\n".encode())
+            while left:
+                left = left[stream.write(left) :]
         except OSError as error:
-            with contextlib.suppress(OSError):
-                stream.truncate(end)
+            os.ftruncate(stream.fileno(), end)
             raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def read(file: Path) -> list[Entry]:
-    """Its whole lines. Raises BadInput."""
+    """Its whole lines: first whose they are. Raises BadInput."""
     *lines, _ = untrusted.read(file, str(file), LARGEST).split("\n")
     try:
         entries = [json.loads(line) for line in lines]
@@ -146,7 +165,12 @@ def read(file: Path) -> list[Entry]:
     return entries
 
 
-def release(file: Path, lock: FileLock) -> None:
+def lock_of(file: Path) -> FileLock:
+    """Of a spool, for whichever thread is done with it last."""
+    return FileLock(file.with_suffix(".lock"), thread_local=False)
+
+
+def release(file: Path, lock: BaseFileLock) -> None:
     """Let others send what is in a file; what is empty beside it goes."""
     lock.release()
     with contextlib.suppress(OSError):
@@ -156,7 +180,7 @@ def release(file: Path, lock: FileLock) -> None:
 
 
 class Delivery(NamedTuple):
-    """Files whose writes a server has taken, and what it says of the others."""
+    """Files whose writes a server has taken, and why it has not taken the others."""
 
     taken: list[Path]
     left: dict[Path, str]
@@ -172,30 +196,45 @@ def waiting(store: Store) -> int:
     return len({file.parents[1] for file in files(store)})
 
 
-def deliver(store: Store, run: str = "*") -> Delivery:
-    """Send what waits below the outputs, of one run or of all, and is sent by no other process."""
+def deliver(store: Store, run: str = "*", wait: float = 0) -> Delivery:
+    """Send what waits below the outputs, of one run or of all.
+
+    What another process is sending is left to it: for so many seconds it is waited for.
+    """
     delivery = Delivery([], {})
     for file in files(store, run):
-        lock = FileLock(file.with_suffix(".lock"))
-        with contextlib.suppress(Timeout):
-            lock.acquire(timeout=0)
-            try:
-                deliver_file(store, file)
-                delivery.taken.append(file)
-            except FileNotFoundError:
-                pass  # another process was faster
-            except Exception as error:
-                delivery.left[file] = in_one_line(error)
-            finally:
-                release(file, lock)
+        try:
+            with lock_of(file).acquire(timeout=wait) as lock:
+                try:
+                    if file.exists():  # nobody was faster
+                        deliver_file(store, file)
+                        delivery.taken.append(file)
+                finally:
+                    release(file, lock)
+        except Timeout:
+            if wait:
+                delivery.left[file] = "another process is sending it"
+        except Exception as error:
+            delivery.left[file] = in_one_line(error)
+            if isinstance(error, OSError) or may_pass(error):
+                break  # nor will it take the others now
     return delivery
 
 
 def deliver_file(store: Store, file: Path) -> None:
-    """From its beginning: nobody knows how far its process came. Raises whatever is wrong."""
+    """From its beginning: nobody knows how far its process came. Raises whatever is wrong.
+
+    Where another has gone on with the run since, what is told now would undo what that one said:
+    the file is set aside.
+    """
     run, folder = file.parents[1].name, file.parents[1] / "artifacts"
-    entries = read(file)
-    place = Place(store.client, run, folder, store.client.get_run(run).info.artifact_uri)
+    whose, *entries = read(file) or [{}]
+    known = store.client.get_run(run)
+    if entries and whose.get("owner") != known.data.tags.get("owner"):
+        aside = file.rename(file.with_suffix(".superseded"))
+        console.warn(f"run {run}: another process went on with it; {aside} is not sent")
+        return
+    place = Place(store.client, run, folder, known.info.artifact_uri)
     while entries:
         entry, count = joined(entries)
         place.send(entry)

@@ -29,7 +29,7 @@ RUNS_AT_ONCE, POINTS_AT_ONCE = 100, 25_000  # what a server gives in one answer
 SWITCHES = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what goes wrong comes as an exception
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # its own would block a call for four minutes
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",  # it would make a run twice whose answer was lost
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",

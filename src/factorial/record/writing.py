@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from factorial.record import checkpoint, reading, remote, spool
+from factorial.record import reading, remote, spool
 from factorial.record.entries import AT_ONCE, LONGEST_TAG, DataSet, Entry, Place
 from factorial.record.files import write_atomically
 from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner
@@ -36,6 +36,7 @@ class Run:
         self.rows = reading.rows(store, recorded) if recorded else []
         self.closing: dict[str, float] = {}
         self.status = "FINISHED"  # what it will be if nothing goes wrong
+        self.has_ended = False
         self.id = uuid.uuid4().hex if info is None else info.run_id
         if not self.id.isalnum():  # a server gave it, and it becomes a folder's name
             raise BadInput(f"run {self.id}: allowed is an id of letters and digits")
@@ -91,9 +92,13 @@ class Run:
         # at step 0, where MLflow draws bars
         self._log({(name, 0): value for name, value in self.closing.items()})
         self._tell({"status": self.status, "at": now()})
-        if self.is_remote:
-            self._spool.close()
-            del self._spool
+        self.has_ended = True
+        self.close()
+
+    def close(self) -> None:
+        """Wait for a server to take what it was told. Raises OSError where it refused."""
+        if "_spool" in vars(self):
+            vars(self).pop("_spool").close()
 
     def _log(self, points: Mapping[tuple[str, int], float]) -> None:
         """Values by metric and step, in one write."""
@@ -140,13 +145,19 @@ def again(store: Store, run: RecordedRun) -> Run:
     """An abandoned run, opened to go on where its curves end. Raises OSError."""
     require_told(store, run)
     with writing():
+        reopen(store, run)
+        opened = store.client.get_run(run.id)
+    return Run(store, opened.info, reading.recorded(opened))
+
+
+def reopen(store: Store, run: RecordedRun) -> None:
+    """Let a run count as running, of this process, without what it failed of. Raises OSError."""
+    with writing():
         store.client.update_run(run.id, status="RUNNING")
         for key, value in owner().items():
             store.client.set_tag(run.id, key, value)
         if "failure" in run.tags:
             store.client.delete_tag(run.id, "failure")
-        opened = store.client.get_run(run.id)
-    return Run(store, opened.info, reading.recorded(opened))
 
 
 def require_told(store: Store, run: RecordedRun) -> None:
@@ -154,18 +165,9 @@ def require_told(store: Store, run: RecordedRun) -> None:
 
     Raises OSError where it does not.
     """
-    left = spool.deliver(store, run.id).left if store.is_remote else {}
+    left = spool.deliver(store, run.id, spool.PATIENCE).left if store.is_remote else {}
     for file, why in left.items():
         raise OSError(f"run {run.id}: the server has to take {file} first, and does not ({why})")
-
-
-def mark_dead(store: Store, run: RecordedRun, why: str) -> None:
-    """End a run that still counts as running although nobody is writing it."""
-    if run.status == "RUNNING" and is_dead(store, run):
-        opened = again(store, run)
-        opened.tag(failure=why)
-        opened.status = "FAILED"
-        opened.end()
 
 
 def give_up(store: Store, run: RecordedRun, why: str) -> None:
@@ -173,12 +175,6 @@ def give_up(store: Store, run: RecordedRun, why: str) -> None:
     with writing():
         store.client.set_tag(run.id, "failure", why[:LONGEST_TAG])
         store.client.set_terminated(run.id, "FAILED")
-
-
-def is_dead(store: Store, run: RecordedRun) -> bool:
-    """Its process is, by its host's word; on any host if nobody holds its trunk's lock here."""
-    trunk = run.tags.get("trunk", "")
-    return run.is_abandoned or (not store.is_remote and checkpoint.is_free(store.outputs, trunk))
 
 
 @contextlib.contextmanager
@@ -190,13 +186,21 @@ def recording(run: Run) -> Iterator[Run]:
             run.end()
         except BaseException as error:
             log.info("stopped: %s", reason(error), exc_info=not isinstance(error, Diverged))
-            run.status = "KILLED" if is_stop(error) else "FAILED"
-            # where even this can't be written, the run stays RUNNING and its owner dead
-            with contextlib.suppress(OSError):
-                kind = {"diverged": "true"} if isinstance(error, Diverged) else {}
-                run.tag(failure=reason(error), **kind)
-                run.end()
+            if not run.has_ended:  # else nobody waits for the server any more: it stays as told
+                end_with(run, error)
             raise
+        finally:
+            with contextlib.suppress(OSError):
+                run.close()
+
+
+def end_with(run: Run, error: BaseException) -> None:
+    """Where even this can't be written, the run stays RUNNING and its owner dead."""
+    run.status = "KILLED" if is_stop(error) else "FAILED"
+    kind = {"diverged": "true"} if isinstance(error, Diverged) else {}
+    with contextlib.suppress(OSError):
+        run.tag(failure=reason(error), **kind)
+        run.end()
 
 
 @contextlib.contextmanager

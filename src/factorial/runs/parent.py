@@ -75,7 +75,7 @@ def clear_failure(store: Store, family: Family) -> None:
     with lock(store, family.sweep):
         for run in reading.find(store, sweep=family.sweep):
             if run.id == family.parent and "failure" in run.tags:
-                writing.again(store, run)
+                writing.reopen(store, run)
 
 
 def record_refusal(store: Store, family: Family, member: Member, outcome: Outcome) -> Outcome:
@@ -93,9 +93,10 @@ def record_refusal(store: Store, family: Family, member: Member, outcome: Outcom
                 return replace(answer(member.trial, store, progress), error=None)
             own = left_behind(own_runs(member.trial, known), store, locked=True)
         run = open_refusal(store, family, member, own[-1] if own else None)
-        run.tag(failure=outcome.reason)
-        run.status = "FAILED"
-        run.end()
+        with contextlib.closing(run):
+            run.tag(failure=outcome.reason)
+            run.status = "FAILED"
+            run.end()
     return replace(outcome, run_id=run.id)
 
 

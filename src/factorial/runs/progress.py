@@ -1,5 +1,6 @@
 """What the record says of a combination: how far it is, and its result where it has one."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -167,17 +168,18 @@ def record_copy(trial: Trial, store: Store, result: RecordedRun, left: RecordedR
     It says where and by which code that run was made, not where it was copied.
     """
     run = open_run(trial, store, left, place_of(result, trial))
-    made = {key: value for key, value in result.tags.items() if key.startswith("git.")}
-    run.tag(cached=result.source, **made)
-    for name in ORIGINS:
-        if (file := artifact(store, result.source, name)) is not None:
-            run.write(name, file.read_text())
-    run.log_rows(reading.rows(store, result))
-    run.conclude({k: v for k, v in result.metrics.items() if not reading.is_curve(k)})
-    # last, for with these it counts as a result
-    run.tag(**{key: result.tags[key] for key in ("failure", "diverged") if key in result.tags})
-    run.status = result.status
-    run.end()
+    with contextlib.closing(run):
+        made = {key: value for key, value in result.tags.items() if key.startswith("git.")}
+        run.tag(cached=result.source, **made)
+        for name in ORIGINS:
+            if (file := artifact(store, result.source, name)) is not None:
+                run.write(name, file.read_text())
+        run.log_rows(reading.rows(store, result))
+        run.conclude({k: v for k, v in result.metrics.items() if not reading.is_curve(k)})
+        # last, for with these it counts as a result
+        run.tag(**{key: result.tags[key] for key in ("failure", "diverged") if key in result.tags})
+        run.status = result.status
+        run.end()
     return run.id
 
 
@@ -188,13 +190,17 @@ def open_run(
     run = (
         writing.new(store, trial.name, tags(trial)) if left is None else writing.again(store, left)
     )
-    if left is None or not left.params:
-        # two that add one data set to MLflow at the same moment: one of them fails
-        with FileLock(store.outputs / ".mlflow.lock"):
-            run.describe(trial.combination.params() | dict(place), described(trial))
-    OmegaConf.save(trial.combination.composed, run.folder / "config.yaml", resolve=True)
-    run.write("overrides.txt", "".join(f"{word}\n" for word in trial.combination.typed))
-    run.write("recipe.json", json.dumps(trial.recipe.document, indent=1))
+    try:
+        if left is None or not left.params:
+            # two that add one data set to MLflow at the same moment: one of them fails
+            with FileLock(store.outputs / ".mlflow.lock"):
+                run.describe(trial.combination.params() | dict(place), described(trial))
+        OmegaConf.save(trial.combination.composed, run.folder / "config.yaml", resolve=True)
+        run.write("overrides.txt", "".join(f"{word}\n" for word in trial.combination.typed))
+        run.write("recipe.json", json.dumps(trial.recipe.document, indent=1))
+    except BaseException:
+        run.close()
+        raise
     return run
 
 

@@ -56,7 +56,7 @@ def reach(config: Config) -> Store:
     if store.is_remote:
         knock(address(config.tracking, store.outputs))
         for file, why in spool.deliver(store).left.items():
-            console.warn(f"what waits in {file} could not be delivered ({why})")
+            console.warn(f"what waits in {file} was not delivered ({why}); delete it to give it up")
     return store
 
 
