@@ -143,7 +143,7 @@ def test_a_silent_server_is_waited_for_at_the_end_and_then_left(
     said = capsys.readouterr().err
     assert f"run {place.run}: 1 of its writes wait in {sending.file.parent}" in said
     assert "(refused)" in said
-    taken, left = spool.deliver(store)
+    taken, left = spool.deliver(store, wait=5)  # until the thread has seen that it is given up
     assert (taken, left) == ([sending.file], {})
     assert points(store.outputs, place.run) == [(1, 1.0, 1)]
     assert spool.deliver(store) == ([], {})
