@@ -4,8 +4,10 @@ import json
 import random
 import resource
 import signal
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,14 @@ import pytest
 from conftest import client
 from filelock import FileLock
 from mlflow.exceptions import BAD_REQUEST, MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
 
 from factorial.record import reading, spool, writing
 from factorial.record.entries import Place, joined
 from factorial.record.reading import owner
+from factorial.record.refusals import may_pass
 from factorial.record.spool import Spool
-from factorial.record.store import Store, open_store
+from factorial.record.store import Store, client_of, open_store
 from factorial.settings.schema import Tracking
 
 EPOCHS = 40
@@ -328,3 +332,51 @@ def test_a_run_is_not_gone_on_with_before_all_of_it_was_sent(
     (known,) = reading.find(store)
     with pytest.raises(OSError, match=rf"run {place.run}: the server has to take .*1\.jsonl first"):
         writing.again(store, known)
+
+
+def failed(code: str) -> MlflowException:
+    return MlflowException("no", error_code=ErrorCode.Value(code))
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (ConnectionResetError("reset"), True),
+        (failed("INTERNAL_ERROR"), True),
+        (failed("TEMPORARILY_UNAVAILABLE"), True),
+        (failed("UNAUTHENTICATED"), True),  # a password may be given yet
+        (failed("PERMISSION_DENIED"), True),
+        (failed("BAD_REQUEST"), True),  # MLflow's word for most of what a database says
+        (failed("ENDPOINT_NOT_FOUND"), True),  # a proxy's, while what is behind it starts
+        (failed("INVALID_PARAMETER_VALUE"), False),
+        (failed("RESOURCE_DOES_NOT_EXIST"), False),
+        (failed("INVALID_STATE"), False),
+        (TypeError("a bug"), False),
+    ],
+    ids=str,
+)
+def test_only_what_a_server_will_never_take_is_refused_for_good(
+    error: Exception, passes: bool
+) -> None:
+    assert may_pass(error) == passes
+
+
+def test_a_run_whose_answer_was_lost_is_asked_for_once(outputs: Path) -> None:
+    """Asked for again, it would be there twice."""
+    asked = []
+
+    class Silent(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.connection.close()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Silent)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    remote = Store(client_of(f"http://127.0.0.1:{server.server_port}"), "1", outputs)
+    with pytest.raises(OSError, match=r"can't be written: API request to .* got no answer"):
+        writing.new(remote, "one", {})
+    server.shutdown()
+    assert asked == ["/api/2.0/mlflow/runs/create"]
