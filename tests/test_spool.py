@@ -159,16 +159,17 @@ def test_one_that_answers_is_waited_for_however_long_all_takes(
     monkeypatch.setattr(spool, "PATIENCE", 0.4)
     slow = flaky(place, [])
 
-    def log_batch(*arguments: Any, **named: Any) -> None:
+    def set_tag(*arguments: Any) -> None:
         time.sleep(0.1)
-        place.client.log_batch(*arguments, **named)
+        place.client.set_tag(*arguments)
 
-    slow.client.log_batch = log_batch
+    slow.client.set_tag = set_tag
     sending = Spool(slow)
-    for epoch in range(1, 11):
-        sending.add(point(epoch))
+    for number in range(10):
+        sending.add({"tag": f"tag{number}", "value": "1"})
     sending.close()
-    assert len(points(outputs, place.run)) == 10
+    tags = client(outputs).get_run(place.run).data.tags
+    assert {f"tag{number}" for number in range(10)} <= tags.keys()
 
 
 def test_a_refusal_for_good_is_raised_and_nothing_more_is_sent(place: Place, outputs: Path) -> None:
@@ -248,9 +249,11 @@ def test_a_line_for_which_there_is_no_room_leaves_no_part(tmp_path: Path) -> Non
 
 def test_the_older_is_sent_before_the_newer(place: Place, store: Store) -> None:
     for name in ("1700000000000000002", "1700000000000000010", "1700000000000000001"):
-        leave(place, line({"tag": "last", "value": name}), name=name)
+        said = [line({"tag": tag, "value": name}) for tag in ("first", "second", "last")]
+        leave(place, *said, name=name)
     spool.deliver(store)
     tags = client(store.outputs).get_run(place.run).data.tags
+    assert tags["first"] == tags["second"] == tags["last"]
     assert tags["last"] == "1700000000000000010"
 
 
