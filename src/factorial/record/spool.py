@@ -206,8 +206,7 @@ def deliver(store: Store, run: str = "*", wait: float = 0) -> Delivery:
         try:
             with lock_of(file).acquire(timeout=wait) as lock:
                 try:
-                    if file.exists():  # nobody was faster
-                        deliver_file(store, file)
+                    if file.exists() and deliver_file(store, file):  # else another was faster
                         delivery.taken.append(file)
                 finally:
                     release(file, lock)
@@ -221,11 +220,11 @@ def deliver(store: Store, run: str = "*", wait: float = 0) -> Delivery:
     return delivery
 
 
-def deliver_file(store: Store, file: Path) -> None:
+def deliver_file(store: Store, file: Path) -> bool:
     """From its beginning: nobody knows how far its process came. Raises whatever is wrong.
 
     Where another has gone on with the run since, what is told now would undo what that one said:
-    the file is set aside.
+    the file is set aside, and not sent.
     """
     run, folder = file.parents[1].name, file.parents[1] / "artifacts"
     whose, *entries = read(file) or [{}]
@@ -233,10 +232,11 @@ def deliver_file(store: Store, file: Path) -> None:
     if entries and whose.get("owner") != known.data.tags.get("owner"):
         aside = file.rename(file.with_suffix(".superseded"))
         console.warn(f"run {run}: another process went on with it; {aside} is not sent")
-        return
+        return False
     place = Place(store.client, run, folder, known.info.artifact_uri)
     while entries:
         entry, count = joined(entries)
         place.send(entry)
         del entries[:count]
     file.unlink()
+    return True
