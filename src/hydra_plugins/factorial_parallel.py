@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from factorial.runs.jobs import ended, execute, packed
+from factorial.runs.jobs import ended, execute, in_order, packed
 from factorial.settings.messages import BadInput, shown
 
 ALLOWED = "allowed is null, or a whole number above 0"
@@ -47,8 +47,7 @@ class ParallelLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        ended = dict(self.stream(job_overrides, initial_job_idx))
-        return [ended[index] for index in sorted(ended)]
+        return in_order(self.stream(job_overrides, initial_job_idx))
 
     def stream(self, jobs: Sequence[Sequence[str]], first: int) -> Generator[tuple[int, JobReturn]]:
         """(index, what became of it) of each job as soon as it has ended."""

@@ -10,7 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from factorial.runs.jobs import ended
+from factorial.runs.jobs import ended, in_order
 from factorial.runs.ray import Cluster
 from factorial.settings.messages import BadInput, shown
 from factorial.settings.rules import Rule, is_number, or_null, spelled, whole
@@ -76,8 +76,7 @@ class RayLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        ended = dict(self.stream(job_overrides, initial_job_idx))
-        return [ended[index] for index in sorted(ended)]
+        return in_order(self.stream(job_overrides, initial_job_idx))
 
     def stream(self, jobs: Sequence[Sequence[str]], first: int) -> Generator[tuple[int, JobReturn]]:  # noqa: ARG002
         """(index, what became of it) of each job as soon as it has ended."""

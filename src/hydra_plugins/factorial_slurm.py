@@ -10,6 +10,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from factorial.runs.jobs import in_order
 from factorial.settings.extras import needed
 from factorial.settings.messages import BadInput
 from factorial.settings.rules import FOLDER, NAME, Rule, is_text, many, one_of, or_null, whole
@@ -97,8 +98,7 @@ class SlurmLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        ended = dict(self.stream(job_overrides, initial_job_idx))
-        return [ended[index] for index in sorted(ended)]
+        return in_order(self.stream(job_overrides, initial_job_idx))
 
     def stream(self, jobs: Sequence[Sequence[str]], first: int) -> Generator[tuple[int, JobReturn]]:
         """(index, what became of it) of each job as soon as it has ended, array after array.

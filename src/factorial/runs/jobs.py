@@ -2,7 +2,7 @@
 
 import functools
 import pickle
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import NamedTuple
 
 from hydra.core.singleton import Singleton
@@ -61,3 +61,8 @@ def ended(given: object) -> JobReturn:
     done = JobReturn(status=JobStatus.COMPLETED)
     done.return_value = given
     return done
+
+
+def in_order(stream: Iterable[tuple[int, JobReturn]]) -> list[JobReturn]:
+    """What became of all jobs, as Hydra asks a launcher for it."""
+    return [done for _, done in sorted(stream, key=lambda pair: pair[0])]
