@@ -2,6 +2,7 @@
 
 import os
 import random
+import shlex
 import shutil
 import signal
 import socket
@@ -18,6 +19,9 @@ from conftest import ROOT
 from lost import WORDS, require_whole, trained, wait_for_epoch
 from processes import start, train
 from sqlalchemy import create_engine, text
+
+from factorial.record.store import mlflow_page
+from factorial.settings.schema import Tracking
 
 PASSWORD = "twelve signs or more"
 
@@ -236,3 +240,10 @@ def test_another_address_than_loopback_asks_for_a_password(folder: Path, tmp_pat
         trained(train(tmp_path, *words, env=env))
     finally:
         server.stop()
+
+
+def test_the_command_that_opens_mlflows_page_is_one_that_is_here(tmp_path: Path) -> None:
+    """Of an environment on top of another the programs of that one are not its own."""
+    typed = mlflow_page(Tracking("local", None, "any", None, None), str(tmp_path))
+    program = [*shlex.split(typed.partition(" ui ")[0]), "--version"]
+    assert subprocess.run(program, capture_output=True, check=True, text=True).stdout

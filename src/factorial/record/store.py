@@ -212,5 +212,9 @@ def mlflow_page(tracking: Tracking, outputs: str) -> str:
         return address(tracking, Path(outputs)) if tracking.kind == "server" else ""
     database = os.path.relpath(Path(outputs).resolve() / DATABASE).replace(os.sep, "/")
     beside = Path(sys.executable).with_name("mlflow")
-    program = "mlflow" if shutil.which("mlflow") == str(beside) else os.path.relpath(beside)
-    return f"{shlex.quote(program)} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"
+    program = shlex.quote(os.path.relpath(beside))
+    if shutil.which("mlflow") == str(beside):
+        program = "mlflow"
+    elif shutil.which(beside) is None:  # found by a path, as in an environment on top of another
+        program = f"{shlex.quote(os.path.relpath(sys.executable))} -m mlflow"
+    return f"{program} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"
