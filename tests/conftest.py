@@ -20,7 +20,7 @@ from factorial.runs.jobs import Launcher
 from factorial.runs.run import run_trial
 from factorial.runs.sweep import run_sweep
 from factorial.runs.trial import Trial, prepare
-from factorial.settings.combination import Combination, Composer
+from factorial.settings.combination import Combination, Composer, by_hydra
 from factorial.settings.overrides import translated
 from factorial.settings.places import CONF
 from factorial.settings.schema import Config, parse
@@ -63,7 +63,7 @@ def unloaded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @functools.cache
 def composer() -> Composer:
-    return Composer(Combination.compose)
+    return Composer(by_hydra)
 
 
 def asked(*words: str) -> Combination:

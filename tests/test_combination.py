@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from factorial.settings.combination import Combination, Composer
+from factorial.settings.combination import Combination, Composer, by_hydra
 from factorial.settings.names import flatten, is_within
 from factorial.settings.schema import parse
 
@@ -34,9 +34,9 @@ def test_composing_any_words_setting_by_setting_equals_hydras_own(words: list[st
         whole = Combination.compose(words)
     except HydraException:
         with pytest.raises(HydraException):
-            Composer(Combination.compose)(words)
+            Composer(by_hydra)(words)
         return
-    assert Composer(Combination.compose)(words) == whole
+    assert Composer(by_hydra)(words) == whole
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,19 @@ def test_composing_any_words_setting_by_setting_equals_hydras_own(words: list[st
     ],
 )
 def test_composing_setting_by_setting_equals_hydras_own(words: list[str]) -> None:
-    assert Composer(Combination.compose)(words) == Combination.compose(words)
+    assert Composer(by_hydra)(words) == Combination.compose(words)
+
+
+def test_a_job_has_the_config_that_hydra_would_compose_for_it() -> None:
+    composer = Composer(by_hydra)
+    for lr in (1, 2):
+        words = ["model=linear", f"optimizer.lr={lr}", "+optimizer.eps=1e-9", "seed=${data.seed}"]
+        assert composer.job(words) == by_hydra(words)
+        assert OmegaConf.to_yaml(composer.job(words)) == OmegaConf.to_yaml(by_hydra(words))
 
 
 def test_one_combination_does_not_change_the_next() -> None:
-    composer = Composer(Combination.compose)
+    composer = Composer(by_hydra)
     first = composer(["seed=3", "model.hidden=[8]"])
     second = composer(["seed=4"])
     assert (first.composed.seed, second.composed.seed) == (3, 4)

@@ -203,3 +203,11 @@ def test_to_enter_imports_no_compiler_and_keeps_in_mind_what_torch_found() -> No
     ]
     done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True)
     assert done.stdout == "False 1 0\n", done.stderr
+
+
+def test_what_a_model_draws_is_what_it_would_draw_after_torchs_own_seeding() -> None:
+    torch.manual_seed(7)
+    wanted = torch.rand(5)
+    torch.rand(3)
+    environment.seed_draws(torch.device("cpu"), 7)
+    assert torch.equal(torch.rand(5), wanted)

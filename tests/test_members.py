@@ -9,7 +9,7 @@ from conftest import asked, trial
 from factorial.runs.grid import combinations
 from factorial.runs.members import Member, adopt, check, distinct, level_rows, sweep_id, varying
 from factorial.runs.trial import Family
-from factorial.settings.combination import Combination, Composer
+from factorial.settings.combination import Combination, Composer, by_hydra
 from factorial.settings.messages import BadInput
 
 LINEAR = ["model=linear", "optimizer=sgd"]
@@ -29,7 +29,7 @@ class SignSGD(torch.optim.SGD):
 
 @functools.cache
 def composer() -> Composer:
-    return Composer(Combination.compose)
+    return Composer(by_hydra)
 
 
 def members(folder: Path, *grid: list[str]) -> list[Member]:

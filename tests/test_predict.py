@@ -26,7 +26,7 @@ from factorial.reuse import images, weights
 from factorial.settings.messages import BadInput
 from factorial.training import data
 
-TEST = data.read("digits", None, 16).test
+TEST = data.read("digits", None).test
 
 
 def picture(index: int) -> Image.Image:

@@ -125,7 +125,7 @@ def test_an_id_is_the_digest_of_the_whole_document() -> None:
 
 
 TRAINING = ["__init__", "data", "downloads", "environment", "fingerprint", "instantiate", "models",
-            "rehearsal", "sizes", "trainer"]  # fmt: skip
+            "rehearsal", "sharing", "sizes", "trainer"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TRAINING)

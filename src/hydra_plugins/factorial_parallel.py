@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Generator, Sequence
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -11,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from factorial.runs.jobs import ended, execute, in_order, packed
+from factorial.runs.pool import Pool, foresee
 from factorial.settings.messages import BadInput, shown
 
 ALLOWED = "allowed is null, or a whole number above 0"
@@ -30,6 +32,7 @@ class ParallelLauncher(Launcher):
             if value is not None and not (type(value) is int and value > 0):
                 raise BadInput(f"hydra.launcher.{key}={shown(value)}: {ALLOWED}")
         self.application = hydra_context, task_function, config
+        foresee()
 
     @functools.cached_property
     def workers(self) -> int:
@@ -53,16 +56,24 @@ class ParallelLauncher(Launcher):
         """(index, what became of it) of each job as soon as it has ended."""
         import torch
 
-        from factorial.runs.pool import Pool
+        from factorial.training import data
 
         payload = packed(self.application)
         tasks = [(payload, list(words), number) for number, words in enumerate(jobs, start=first)]
-        cards = torch.cuda.device_count()
-        pool = Pool(min(self.workers, len(tasks)), functools.partial(take_card, cards=cards))
+        begin = functools.partial(enter, cards=torch.cuda.device_count(), held=data.sealed())
+        pool = Pool(min(self.workers, len(tasks)), begin)
         with contextlib.closing(pool.run(execute, tasks)) as futures:
             for index, future in futures:
                 error = future.exception()
                 yield index, ended(error) if error else future.result()
+
+
+def enter(worker: int, cards: int, held: dict[Any, Any]) -> None:
+    """In a worker's process, before its first run: its card, and the data that the command read."""
+    take_card(worker, cards)
+    from factorial.training import data
+
+    data.HELD.update(held)
 
 
 def take_card(worker: int, cards: int) -> None:

@@ -42,11 +42,11 @@ class FactorialSweeper(Sweeper):
 
     def composer(self) -> Any:
         """What composes combinations as Hydra does."""
-        from factorial.settings.combination import Combination, Composer
+        from factorial.settings.combination import Composer
 
         assert self.config is not None and self.hydra_context is not None
         base, loader = self.config, self.hydra_context.config_loader
-        return Composer(lambda words: Combination.split(loader.load_sweep_config(base, words)))
+        return Composer(lambda words: loader.load_sweep_config(base, words))
 
     def elsewhere(self) -> Any:
         """What runs combinations in other processes; None where they run in this one."""

@@ -26,8 +26,8 @@ def main(typed: Sequence[str]) -> None:
     here = OmegaConf.create({"outputs": settings["outputs"], "data": facts})
     chosen = Data(**OmegaConf.to_container(here, resolve=True)["data"])  # type: ignore
     data.require(chosen)
-    stored = data.read(name, data.source(chosen), chosen.white)
-    examples = {"train": len(stored.train), "test": len(stored.test)}
+    stored = data.read(name, data.source(chosen))
+    examples = {"train": len(stored.train.labels), "test": len(stored.test.labels)}
     said = {"data": name, **examples, "sha256": stored.digest}
     console.say(", ".join(f"{key} {value}" for key, value in said.items()))
     if settings["digest"]:

@@ -10,6 +10,8 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
+from factorial.settings.combination import Composer
+
 Application = tuple[HydraContext, TaskFunction, DictConfig]
 
 
@@ -40,10 +42,16 @@ def unpacked(payload: bytes) -> Application:
     return context, task, config
 
 
+@functools.lru_cache(maxsize=1)
+def composer(payload: bytes) -> Composer:
+    context, _, base = unpacked(payload)
+    return Composer(lambda words: context.config_loader.load_sweep_config(base, words))
+
+
 def execute(payload: bytes, words: list[str], number: int) -> JobReturn:
     """One job, in a process that has nothing but the payload."""
-    context, task, base = unpacked(payload)
-    config = context.config_loader.load_sweep_config(base, words)
+    context, task, _ = unpacked(payload)
+    config = composer(payload).job(words)
     with open_dict(config):
         config.hydra.job.id, config.hydra.job.num = str(number), number
     done: JobReturn = run_job(

@@ -106,10 +106,22 @@ class Pool:
 
 def context() -> BaseContext:
     """Forked by a process that has no threads, where the platform has that; else begun anew."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    multiprocessing.set_forkserver_preload(PRELOADED)
-    return multiprocessing.get_context("forkserver")
+    is_here = "forkserver" in multiprocessing.get_all_start_methods()
+    return multiprocessing.get_context("forkserver" if is_here else "spawn")
+
+
+def foresee() -> None:
+    """Begin with the imports of all workers, which are done while the command does its own.
+
+    By the process that they are forked from, which Ctrl-C does not concern.
+    """
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        from multiprocessing import forkserver  # not to be had on Windows
+
+        multiprocessing.set_forkserver_preload(PRELOADED)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited
+        forkserver.ensure_running()
+        signal.signal(signal.SIGINT, before)
 
 
 def settle(number: int, enter: Callable[[int], None]) -> None:

@@ -2,10 +2,11 @@
 
 import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,7 +15,9 @@ from torch import Tensor
 from factorial.settings import schema
 from factorial.settings.messages import BadInput
 from factorial.training import downloads
+from factorial.training.downloads import Examples
 from factorial.training.environment import derive_seed, permutation
+from factorial.training.sharing import Sealed, is_possible
 from factorial.training.sizes import validation_examples
 
 DIGITS = "sklearn/datasets/data/digits.csv.gz"  # within what scikit-learn installs
@@ -22,9 +25,13 @@ DIGITS = "sklearn/datasets/data/digits.csv.gz"  # within what scikit-learn insta
 
 @dataclass(frozen=True)
 class Split:
-    """Examples on one device: images uint8 [n, *shape], labels int64 [n]."""
+    """Examples on one device: labels int64 [n], and where their images lie: int64 [n].
 
-    images: Tensor
+    `stored` is uint8 [m, *shape], which splits, and processes, share: no split copies its images.
+    """
+
+    stored: Tensor
+    rows: Tensor
     labels: Tensor
     white: int
 
@@ -36,18 +43,26 @@ class Split:
         batch = self.at(index)
         return batch.images.float().div_(self.white), batch.labels
 
+    @property
+    def images(self) -> Tensor:
+        """uint8 [n, *shape], copied together."""
+        # index_select copies whole images; indexing with a tensor would go pixel by pixel
+        return self.stored.index_select(0, self.rows)
+
     def at(self, index: Tensor) -> "Split":
         """The examples at these places, in their order."""
-        # index_select copies whole images; indexing with a tensor would go pixel by pixel
-        images, labels = self.images.index_select(0, index), self.labels.index_select(0, index)
-        return replace(self, images=images, labels=labels)
-
-    def to(self, device: torch.device) -> "Split":
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        rows, labels = self.rows.index_select(0, index), self.labels.index_select(0, index)
+        return replace(self, rows=rows, labels=labels)
 
     def unscaled(self) -> "Split":
         """The same examples with pixels as they are stored, 0 to `white`."""
         return replace(self, white=1)
+
+
+def whole(examples: Examples, white: int) -> Split:
+    """All of these examples, as they lie."""
+    images, labels = examples
+    return Split(images, torch.arange(len(labels), device=labels.device), labels, white)
 
 
 @dataclass(frozen=True)
@@ -62,17 +77,27 @@ class Data:
 
 
 class Stored(NamedTuple):
-    """A data set's examples on the CPU, not split yet, and the SHA-256 of all their bytes."""
+    """A data set on the CPU, not split yet, and the SHA-256 of all its bytes."""
 
-    train: Split
-    test: Split
+    train: Examples
+    test: Examples
     digest: str
+
+    def map(self, change: Callable[[Tensor], Any]) -> "Stored":
+        """With each of its four tensors changed."""
+        train, test = (Examples(*map(change, part)) for part in (self.train, self.test))
+        return self._replace(train=train, test=test)
+
+
+KEPT = 4  # data sets
+# What this process has read, or was given; the latest last
+HELD: dict[tuple[str, Path | None], Stored] = {}
 
 
 def load(settings: schema.Data, device: torch.device) -> Data:
     """Read, check, split. Raises downloads.Missing or BadInput, never trains on damaged files."""
-    train = read(settings.name, source(settings), settings.white).train
-    facts = (len(train), list(train.images.shape[1:]), int(train.labels.max()) + 1)
+    train = read(settings.name, source(settings)).train
+    facts = (len(train.labels), list(train.images.shape[1:]), int(train.labels.max()) + 1)
     stated = (settings.examples, settings.shape, settings.classes)
     if facts != stated:
         raise BadInput(
@@ -87,10 +112,11 @@ def divided(
     name: str, source: Path | None, white: int, held_out: int, seed: int, device: torch.device
 ) -> Data:
     """The data set on its device, so many of its training examples held out for validation."""
-    stored = read(name, source, white)
-    train, validation = divide(stored.train, stratified(stored.train.labels, held_out, seed))
-    splits = (split.to(device) for split in (train, validation, stored.test))
-    return Data(name, stored.digest, *splits)
+    stored = read(name, source)
+    drawn = stratified(stored.train.labels, held_out, seed).to(device)
+    here = stored.map(lambda tensor: tensor.to(device))
+    train, validation = divide(whole(here.train, white), drawn)
+    return Data(name, stored.digest, train, validation, whole(here.test, white))
 
 
 def require(settings: schema.Data) -> None:
@@ -111,34 +137,38 @@ def source(settings: schema.Data) -> Path | None:
 
 def digest(settings: schema.Data) -> str:
     """SHA-256 of all bytes of the data set, whatever its splits."""
-    return read(settings.name, source(settings), settings.white).digest
+    return read(settings.name, source(settings)).digest
 
 
 def test_examples(settings: schema.Data) -> int:
-    return len(read(settings.name, source(settings), settings.white).test)
+    return len(read(settings.name, source(settings)).test.labels)
 
 
-@functools.lru_cache(maxsize=4)
-def read(name: str, source: Path | None, white: int) -> Stored:
-    """A data set as it is on disk, checked."""
-    train, test = read_digits(white) if source is None else read_files(name, source, white)
-    digest = hashlib.sha256()
-    for part in (train.images, train.labels, test.images, test.labels):
-        digest.update(part.contiguous().numpy().data)
-    return Stored(train, test, digest.hexdigest())
+def read(name: str, source: Path | None) -> Stored:
+    """A data set as it is on disk, checked; once by each process, or by the one that started it."""
+    if (name, source) not in HELD:
+        train, test = read_digits() if source is None else downloads.open_dataset(name, source)
+        digest = hashlib.sha256()
+        for part in (*train, *test):
+            digest.update(part.contiguous().numpy().data)
+        HELD[name, source] = Stored(train, test, digest.hexdigest())
+        while len(HELD) > KEPT:
+            del HELD[next(iter(HELD))]
+    return HELD[name, source]
 
 
-def read_files(name: str, source: Path, white: int) -> tuple[Split, Split]:
-    train, test = downloads.open_dataset(name, source)
-    return Split(*train, white), Split(*test, white)
+def sealed() -> dict[tuple[str, Path | None], Stored]:
+    """What this process holds, for processes that it starts: they map it and copy nothing."""
+    return {key: held.map(Sealed) for key, held in HELD.items()} if is_possible() else {}
 
 
-def read_digits(white: int) -> tuple[Split, Split]:
+def read_digits() -> tuple[Examples, Examples]:
     """scikit-learn's digits, of which a fixed, stratified fifth is the test set."""
     table = torch.from_numpy(digits_table())
-    images = table[:, :-1].reshape(-1, 8, 8).to(torch.uint8)
-    everything = Split(images, table[:, -1].long(), white)
-    return divide(everything, stratified(everything.labels, size=360, seed=0))
+    images, labels = table[:, :-1].reshape(-1, 8, 8).to(torch.uint8), table[:, -1].long()
+    parts = divide(whole(Examples(images, labels), white=1), stratified(labels, size=360, seed=0))
+    train, test = (Examples(part.images, part.labels) for part in parts)
+    return train, test
 
 
 def digits_table() -> np.ndarray:
@@ -154,7 +184,7 @@ def digits_table() -> np.ndarray:
 
 def divide(split: Split, held_out: Tensor) -> tuple[Split, Split]:
     """What is not held out, and what is, each in the order in which it is stored."""
-    kept = torch.ones(len(split), dtype=torch.bool)
+    kept = torch.ones(len(split), dtype=torch.bool, device=held_out.device)
     kept[held_out] = False
     return split.at(kept.nonzero().flatten()), split.at((~kept).nonzero().flatten())
 

@@ -7,7 +7,8 @@ import torch
 from factorial.results import Diverged
 from factorial.settings.messages import OPEN, BadInput
 from factorial.settings.schema import Config
-from factorial.training.data import Data, Split
+from factorial.training.data import Data, Split, whole
+from factorial.training.downloads import Examples
 from factorial.training.instantiate import said
 from factorial.training.trainer import autocast, fit, start
 
@@ -16,7 +17,8 @@ def rehearse(config: Config, device: torch.device) -> None:
     """Raises BadInput with the shapes and the class's own words, where a step is not possible."""
     short = two_examples(config)
     images = torch.zeros(2, *short.data.shape, dtype=torch.uint8, device=device)
-    blank = Split(images, torch.zeros(2, dtype=torch.int64, device=device), short.data.white)
+    labels = torch.zeros(2, dtype=torch.int64, device=device)
+    blank = whole(Examples(images, labels), short.data.white)
     require_logits(short, blank, device)
     state = start(short, device)
     try:

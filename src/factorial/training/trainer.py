@@ -14,7 +14,7 @@ from factorial.results import Diverged, Epoch, Evaluation, Position
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Config
 from factorial.training.data import Data, Split
-from factorial.training.environment import derive_seed, permutation
+from factorial.training.environment import derive_seed, permutation, seed_draws
 from factorial.training.fingerprint import fingerprint
 from factorial.training.instantiate import instantiate
 from factorial.training.sizes import steps_per_epoch
@@ -67,7 +67,7 @@ def start(config: Config, device: torch.device) -> State:
     """An untrained model, drawn from the seed alone, with its optimizer. Raises BadInput."""
     facts = (config.data.shape, config.data.classes)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed, "init"))
+        seed_draws(device, derive_seed(config.seed, "init"))
         model = instantiate("model", config.model, config.allow, *facts)
     if next(model.parameters(), None) is None:
         name = config.model["_target_"]
@@ -93,7 +93,7 @@ def fit(state: State, data: Data, config: Config) -> Iterator[Position | Epoch]:
         state.model.train()
         for index in batches[state.batch :]:
             began = time.perf_counter()
-            torch.manual_seed(derive_seed(config.seed, "forward", epoch, state.batch))
+            seed_draws(device, derive_seed(config.seed, "forward", epoch, state.batch))
             images, labels = data.train[index]
             with autocast(device, config.device.precision):
                 loss = F.cross_entropy(state.model(images), labels)
@@ -157,7 +157,7 @@ def predict(model: nn.Module, split: Split, precision: str) -> Tensor:
     Leaves the model in evaluation mode.
     """
     device = split.labels.device
-    torch.manual_seed(derive_seed(0, "evaluation"))  # for a model that draws even then
+    seed_draws(device, derive_seed(0, "evaluation"))  # for a model that draws even then
     model.eval()
     logits = []
     for index in torch.arange(len(split), device=device).split(EVALUATED_AT_ONCE):
