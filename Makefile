@@ -38,13 +38,13 @@ mutants: .venv/complete ## breaks the code in hundreds of places, and sees that 
 bench: .venv/complete ## seconds an epoch, beside the article's own loop
 	$(BIN)/python benchmarks/article.py $(ARGS)
 
-claims: .venv/complete ## the README's numbers, measured again on MNIST
+claims: .venv/complete ## the numbers of docs/results.md, measured again on MNIST
 	$(BIN)/factorial claims $(ARGS)
 
 wrong-input: .venv/complete ## what every command says to wrong input, anew into docs/wrong-input.md
 	$(BIN)/python tests/test_wrong_input.py
 
-readme-figures: .venv/complete ## the README's numbers and pictures anew; trains what is not on record
+readme-figures: .venv/complete ## their numbers and pictures anew; trains what is not on record
 	$(BIN)/factorial claims write=true $(ARGS)
 
 # DVC in an environment of its own; its programs find this project's python first

@@ -2,7 +2,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 
+from factorial.commands.list import main as list_record
 from factorial.console import Display
-from factorial.record.store import Store, open_store
+from factorial.record.store import Store, connect, open_store
 from factorial.results import Outcome
 from factorial.runs.grid import combinations
 from factorial.runs.jobs import Launcher
@@ -115,7 +116,9 @@ def parents(folder: Path) -> list[Any]:
 def same_process() -> Iterator[None]:
     """What a run sets for its whole process is as before when a test that ran one ends."""
     threads, debug = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    filling = torch.utils.deterministic.fill_uninitialized_memory
     yield
+    torch.utils.deterministic.fill_uninitialized_memory = filling
     torch.set_num_threads(threads)
     torch.set_deterministic_debug_mode(debug)
 
@@ -188,3 +191,20 @@ def table(output: str) -> list[list[str]]:
     """The cells of a sweep's closing table without the seconds, which are never the same."""
     ended = re.findall(r"^ .* (?:FINISHED|FAILED|LOST) *$", output, re.MULTILINE)
     return [[*row[:-2], row[-1]] for row in map(str.split, ended)]
+
+
+List = Callable[..., list[list[str]]]
+
+
+@pytest.fixture
+def listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> List:
+    """The rows of `factorial list` in a folder's record, each by its cells, without the heads."""
+
+    def rows(*words: str) -> list[list[str]]:
+        connect.cache_clear()  # as a command begins
+        list_record([*words, f"outputs={tmp_path}"])
+        lines = [re.split(" {3,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
+        lines = [line for line in lines if line != [""] and "─" not in line[0]]
+        return [line for line in lines if line[0] not in ("sweep", "run")]
+
+    return rows

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factorial.comparison.ranking import ACCURACY, Ranking
 from factorial.comparison.table import Comparison, ordered, spelled
 from factorial.record import writing
 from factorial.record.entries import DataSet
@@ -115,7 +116,7 @@ def two_by_two(
     return pd.DataFrame(rows, columns=["model", "optimizer", "seed", "score"])
 
 
-def compared(runs: Iterable[Mapping[str, Any]]) -> Comparison:
+def compared(runs: Iterable[Mapping[str, Any]], ranking: Ranking = ACCURACY) -> Comparison:
     """The comparison of such runs, without a store."""
     runs = list(runs)
     keys = [key for key in runs[0] if key not in ("accuracy", "failure", "test")]
@@ -151,7 +152,9 @@ def compared(runs: Iterable[Mapping[str, Any]]) -> Comparison:
         pd.DataFrame(),
         pd.DataFrame(curves),
         "validation",
+        ranking,
         {"validation": 6000, "test": 10_000},
+        0,
         0,
         0,
     )

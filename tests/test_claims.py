@@ -1,4 +1,4 @@
-"""The README says what claims.yaml says, and claims.yaml what is measured."""
+"""The pages say what claims.yaml says, and claims.yaml what is measured."""
 
 import math
 from pathlib import Path
@@ -17,9 +17,12 @@ PUBLISHED = {  # by a run of the article's own code: on unscaled pixels, on scal
 CLAIM = Claim("article", "test accuracy", "mlp adam", 0.977, 0.975, 0.979, 3)
 
 
-def test_the_readme_has_the_numbers_of_the_claims() -> None:
-    text = claims.README.read_text()
-    assert claims.filled(text, claims.read()[1]) == text
+def test_the_pages_have_the_numbers_of_the_claims() -> None:
+    for page, blocks in claims.pages(claims.read()[1]).items():
+        text = page.read_text()
+        assert claims.filled(text, blocks) == text
+    assert "optimizer alone (adam) brings +0.0141 (+0.0127 to +0.0155)" in claims.README.read_text()
+    assert "| 0.9756 (0.9731 to 0.9781) | 5 |" in claims.RESULTS.read_text()
 
 
 def test_every_claim_has_a_measure_and_a_number() -> None:
@@ -29,9 +32,10 @@ def test_every_claim_has_a_measure_and_a_number() -> None:
         assert math.isnan(claim.low) or claim.low <= claim.value <= claim.high
 
 
-def test_the_pictures_of_the_readme_are_there() -> None:
+def test_the_pictures_of_the_pages_are_there() -> None:
+    assert "(docs/interactions.png)" in claims.README.read_text()
     for name in {name for names in claims.PICTURES.values() for name in names}:
-        assert f"(docs/{name}.png)" in claims.README.read_text()
+        assert f"({name}.png)" in claims.RESULTS.read_text()
         assert (claims.ROOT / "docs" / f"{name}.png").is_file()
 
 

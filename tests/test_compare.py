@@ -29,10 +29,10 @@ def square(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def load(folder: Path, **asked: str) -> Comparison:
+def load(folder: Path, rank_by: str = "validation/accuracy", **asked: str) -> Comparison:
     store = seen_anew(folder)
     words = {"sweep": None, "experiment": None, "filter": None} | asked
-    return table.load(store, selection.select(store, Asked(**words)))
+    return table.load(store, selection.select(store, Asked(**words)), rank_by)
 
 
 def test_the_newest_sweep_is_the_default_and_others_go_by_how_they_begin(tmp_path: Path) -> None:
@@ -144,7 +144,8 @@ def test_curves_come_in_few_queries(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         asked.extend([parameters[0]] if "FROM metrics" in statement else [])
 
     monkeypatch.setattr(store.client, "get_metric_history", None)  # run by run: not to be called
-    found = table.load(store, selection.select(store, Asked(None, None, None)))
+    chosen = selection.select(store, Asked(None, None, None))
+    found = table.load(store, chosen, "validation/accuracy")
     assert len(asked) == len(set(asked)) == 6  # one a metric
     assert len(found.curves) == 30 * 5
 

@@ -3,7 +3,7 @@
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from factorial.settings.schema import parse, targets
 from factorial.training import trainer
 from factorial.training.environment import choose
 
-GROUPS = ("model", "optimizer", "schedule", "device", "epochs", "data", "tracking")
+GROUPS = ("model", "optimizer", "schedule", "device", "epochs", "data", "metrics", "tracking")
 OPTIONS = {group: sorted(file.stem for file in (CONF / group).glob("*.yaml")) for group in GROUPS}
 
 
@@ -28,8 +28,7 @@ OPTIONS = {group: sorted(file.stem for file in (CONF / group).glob("*.yaml")) fo
     ("group", "option"), [(group, option) for group in GROUPS for option in OPTIONS[group]]
 )
 def test_every_option_of_every_group_composes(group: str, option: str) -> None:
-    server = ["tracking.uri=http://127.0.0.1:5000"] if option == "server" else []
-    combination = Combination.compose([f"{group}={option}", *server])
+    combination = Combination.compose([f"{group}={option}", *needed([option])])
     assert combination.choices[group] == option
     parse(combination.composed)
 
@@ -41,11 +40,15 @@ def test_every_option_of_every_group_composes(group: str, option: str) -> None:
 def test_every_pair_of_options_composes(groups: tuple[str, ...]) -> None:
     for chosen in covering(groups):
         words = [f"{key}={value}" for key, value in chosen.items()]
-        if "tracking=server" in words:
-            words.append("tracking.uri=http://127.0.0.1:5000")
-        combination = Combination.compose(words)
+        combination = Combination.compose([*words, *needed(chosen.values())])
         assert chosen.items() <= combination.choices.items()
         parse(combination.composed)
+
+
+def needed(options: Iterable[str]) -> list[str]:
+    """What two options do not compose without."""
+    words = {"server": "tracking.uri=http://127.0.0.1:5000", "own": "data._target_=a.b"}
+    return [word for option, word in words.items() if option in options]
 
 
 def covering(groups: tuple[str, ...]) -> Iterator[dict[str, str]]:
@@ -143,15 +146,27 @@ LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
     "epochs.count": ([1, 1_000_000], [0, 1_000_001]),
     "device.threads": ([None, 1, 1024], [0, 1025]),
     "data.batch_size": ([1], [0]),
-    "data.examples": ([1], [0]),
-    "data.classes": ([2], [1]),
+    "data.examples": ([1, None], [0]),
+    "data.classes": ([2, None], [1]),
+    "data.normalisation": (["none", "standard"], ["mean", None]),
     "data.white": ([1], [0]),
     "data.validation_share": ([0, 0.0, 0.999], [-1e-9, 1, math.nan]),
     "data.fallback": ([None, "digits"], ["mnist", ""]),
-    "data.shape": ([[1], [1, 28, 28]], [[0], [-1]]),
+    "data.shape": ([[1], [1, 28, 28], None], [[0], [-1]]),
+    "augmentation.shift": ([0, 1000], [-1, 1001, 0.5]),
+    "augmentation.rotation": ([0, 180], [-1, 180.5, math.nan]),
+    "augmentation.scale": ([0, 0.99], [-0.1, 1]),
+    "augmentation.shear": ([0, 80], [-1, 81]),
+    "label_smoothing": ([0, 0.99], [-0.1, 1, None]),
+    "clip_norm": ([None, 1e-30, 1], [0, -1, math.inf]),
+    "ema_decay": ([None, 0, 0.9999], [-0.1, 1]),
     "retries": ([0, 10], [-1]),
     "cadence": ([0, 0.5, 1e9], [-0.1, math.nan, math.inf]),
     "keep": ([[], [1, 2]], [[0], [1, -1]]),
+    "stopping.metric": ([None, "loss", "accuracy"], ["macro_f1", "", "Loss", 3, "a b"]),
+    "stopping.patience": ([1, 10**9], [0, 1.0, None]),
+    "stopping.min_delta": ([0, 0.0, 0.5], [-1e-9, math.nan, math.inf, None]),
+    "rank_by": (["validation/loss", "validation/accuracy"], ["test/loss", "loss", "", None]),
     "recipe": ([[], [f"data-{'0f' * 8}"]], [["data"], ["data-0f"], [f"data-{'0g' * 8}"]]),
     "optimizer.lr": ([1e-30, 1, 1e30], [0, -0.0, math.nan, math.inf, None]),
     "optimizer.fused": ([True, False, None], ["maybe", 1]),
@@ -160,6 +175,8 @@ LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
     "tracking.experiment": (["a", "a b", "ü", "x" * 200], ["", " ", " a", "x" * 201, "a\nb"]),
     "tracking.parent": ([None, "0" * 32], ["", "0" * 31, "g" * 32]),
     "tracking.sweep": ([None, "f" * 64], ["", "f" * 32]),
+    "name": ([None, "a", "a b", "ü", "x" * 200], ["", " ", " a", "x" * 201, "a\nb", 5, True]),
+    "note": ([None, "a, b: c", "x" * 8000], ["", " ", "x" * 8001, "a\nb", 5, True]),
     "on_failure": (["continue", "stop"], ["halt", ""]),
     "device.precision": (["float32", "bfloat16"], ["float16"]),
     "device.kind": (["auto", "cpu", "cuda", "mps"], ["gpu"]),
@@ -180,9 +197,36 @@ def test_a_range_holds_its_ends_and_nothing_beyond(key: str) -> None:
             parse(composed)
 
 
+OWN_LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
+    "size": ([None, [1, 4096], [7, 9]], [[0, 1], [1, 4097], [8], [8, 8, 8], 8, "8", [8.0, 8]]),
+    "mode": (["L", "RGB"], ["RGBA", "l", None]),
+    "test_share": ([0.001, 0.999], [0, 1, "0.5", None, True]),
+    "test_seed": ([0, 2**63 - 1], [-1, 2**63, None]),
+    "cache": (["new"], [None, "", 3]),
+}
+
+
+@pytest.mark.parametrize("name", OWN_LIMITS)
+def test_so_does_one_of_a_folder_of_images(name: str) -> None:
+    inside, outside = OWN_LIMITS[name]
+    for value in [*inside, *outside]:
+        composed = Combination.compose(["data=folder"]).composed
+        OmegaConf.update(composed, f"data.{name}", value)
+        if value in inside and value is not True:
+            assert parse(composed).data.own[name] == value
+        else:
+            with pytest.raises(BadInput, match=rf"^data\.{name}=.*: allowed is "):
+                parse(composed)
+
+
 @pytest.mark.parametrize(("written", "meant"), [(0, "0.0"), (-0.0, "0.0"), (0.25, "0.25")])
 def test_a_share_has_one_spelling(written: float, meant: str) -> None:
     assert str(configured(f"data.validation_share={written}").data.validation_share) == meant
+
+
+@pytest.mark.parametrize(("written", "meant"), [("1", "1.0"), ("1.0", "1.0"), ("null", "None")])
+def test_a_number_that_may_be_null_has_one_spelling(written: str, meant: str) -> None:
+    assert str(configured(f"clip_norm={written}").clip_norm) == meant
 
 
 def test_an_address_is_a_servers_and_a_server_has_one() -> None:
@@ -224,7 +268,7 @@ def test_a_file_is_no_folder_and_lies_in_one(tmp_path: Path) -> None:
             parse(composed)
 
 
-@pytest.mark.parametrize("part", ["model", "optimizer", "schedule", "data", "device"])
+@pytest.mark.parametrize("part", ["model", "optimizer", "schedule", "data", "device", "metrics"])
 def test_a_part_of_the_config_is_no_value(part: str) -> None:
     for value in (3, "mlp", None, [1]):
         composed = asked().composed
@@ -236,9 +280,10 @@ def test_a_part_of_the_config_is_no_value(part: str) -> None:
 @pytest.mark.parametrize(
     ("word", "line"),
     {
-        "+foo=1": "foo is not a setting: allowed are allow, cadence, data, device, epochs, fresh, "
-        "keep, ledger, model, on_failure, optimizer, outputs, plan, recipe, report, retries, "
-        "schedule, seed, steps, tracking",
+        "+foo=1": "foo is not a setting: allowed are allow, augmentation, cadence, clip_norm, "
+        "data, device, ema_decay, epochs, fresh, keep, label_smoothing, ledger, metrics, model, "
+        "name, note, on_failure, optimizer, outputs, plan, rank_by, recipe, report, retries, "
+        "schedule, seed, steps, stopping, tags, tracking",
         "+epochs.length=1": "epochs.length is not a setting: allowed of epochs are count",
         "seed='3'": "seed=3 (text): allowed is a whole number, 0 to 2**63 - 1",
         "plan='true'": "plan=true (text): allowed is true or false",

@@ -34,6 +34,19 @@ def test_what_a_living_process_sends_is_left_to_it(place: Place, store: Store) -
     assert not file.parent.exists()
 
 
+def test_what_a_living_process_sends_does_not_wait(place: Place, store: Store) -> None:
+    file = leave(place, line(point(1)))
+    other = leave(writing.new(store, "two", {}).place, line(point(1)))
+    assert spool.waiting(store) == 2
+    with FileLock(file.with_suffix(".lock")):
+        assert spool.waiting(store) == 1
+        with FileLock(other.with_suffix(".lock")):
+            assert spool.waiting(store) == 0
+    assert spool.waiting(store) == 2
+    spool.deliver(store)
+    assert spool.waiting(store) == 0
+
+
 def test_half_a_line_of_a_killed_process_was_never_written(place: Place, store: Store) -> None:
     leave(place, line(point(1)), line(point(2))[:-5])
     assert spool.deliver(store).left == {}

@@ -67,7 +67,7 @@ def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
 
 def test_a_missing_data_set_is_downloaded_once(served: list[str], tmp_path: Path) -> None:
     train, test = downloads.open_dataset("mnist", tmp_path)
-    assert [list(part.images.shape) for part in (train, test)] == [[50, 28, 28], [20, 28, 28]]
+    assert [list(part.images.shape) for part in (train, test)] == [[50, 1, 28, 28], [20, 1, 28, 28]]
     assert test.labels.tolist() == [*range(10), *range(10)]
     asked = [f"{name}.gz" for name in (NAMES[0], *NAMES)]  # whether the mirror answers, then each
     assert [path.lstrip("/") for path in served] == asked
@@ -224,8 +224,9 @@ def test_data_on_disk_need_no_library_that_takes_seconds_to_import(
     downloads.open_dataset("mnist", tmp_path)
     program = (
         "import pathlib, sys; from factorial.training import data, downloads; "
-        f"downloads.MNIST = {downloads.MNIST}; data.read('digits', None); "
-        f"data.read('mnist', pathlib.Path({str(tmp_path)!r})); "
+        "from factorial.training.sources import Source; "
+        f"downloads.MNIST = {downloads.MNIST}; data.read(Source('digits')); "
+        f"data.read(Source('mnist', pathlib.Path({str(tmp_path)!r}))); "
         "print({'torchvision', 'sklearn', 'torch._dynamo'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", program], text=True, capture_output=True)

@@ -12,7 +12,7 @@ from factorial.results import Epoch, Evaluation
 from factorial.settings.schema import Config
 from factorial.training import trainer
 from factorial.training.data import Data, Split, whole
-from factorial.training.downloads import Examples
+from factorial.training.examples import Examples
 
 
 def trained(config: Config, epochs: int = 1) -> tuple[trainer.State, Data, list[Epoch]]:
@@ -57,7 +57,7 @@ def test_the_best_epoch_is_the_first_with_the_highest_validation_accuracy(
 
 def examples(count: int) -> Split:
     drawn = torch.Generator().manual_seed(0)
-    images = torch.randint(0, 17, (count, 8, 8), dtype=torch.uint8, generator=drawn)
+    images = torch.randint(0, 17, (count, 1, 8, 8), dtype=torch.uint8, generator=drawn)
     return whole(Examples(images, torch.randint(0, 10, (count,), generator=drawn)), white=16)
 
 

@@ -30,7 +30,8 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 def test_failures_are_recorded_with_their_reason_and_the_others_go_on(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["data=digits", "model=linear,mlp", "optimizer=sgd", "epochs=1", "model.hidden=[8]"]
+    words = ["data=digits", "optimizer=sgd", "epochs=1", "model.hidden=[8]"]
+    words += ["model.activation=relu,nonsense"]
     for _ in range(2):
         with pytest.raises(SystemExit) as ended:
             sweep(outputs, *words, "optimizer.lr=0.1,1e30,-1")
@@ -44,7 +45,7 @@ def test_failures_are_recorded_with_their_reason_and_the_others_go_on(
         for part in (
             "the training loss is nan in epoch 1",
             "optimizer.lr=-1: allowed is a finite number above 0",
-            "model.hidden is not a setting",
+            "model.activation=nonsense: allowed is one of relu",
         ):
             assert any(part in (reason or "") for reason in reasons.values())
             assert part in output

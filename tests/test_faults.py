@@ -30,6 +30,7 @@ WRITES = [
     "overrides.txt",
     "recipe.json",
     "provenance.json",
+    "data.json",
     "row 1",
     "row 2",
     "final-2.safetensors",

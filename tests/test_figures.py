@@ -247,6 +247,29 @@ def test_what_the_winner_misreads_is_shown_with_both_classes() -> None:
     assert any("2 of 100 test images misread" in text for text in matrix)
 
 
+def hard(images: np.ndarray) -> Predictions:
+    labels = np.arange(10, dtype=np.uint8)
+    return Predictions(labels, labels[::-1], np.ones(10, np.float32), np.arange(2), images)
+
+
+def test_pictures_are_grey_or_coloured_with_or_without_an_axis_of_channels() -> None:
+    drawn = np.random.default_rng(0).integers(0, 256, size=(2, 3, 8, 8)).astype(np.uint8)
+    coloured = misread.hardest(found("2 x 2"), hard(drawn))
+    for place, image in enumerate(coloured.axes[0].images):
+        assert (image.get_array() == np.moveaxis(drawn[place], 0, 2)).all()
+    for grey in (drawn[:, :1], drawn[:, 0]):  # as older records have them
+        shown = misread.hardest(found("2 x 2"), hard(grey)).axes[0].images
+        assert all((one.get_array() == drawn[place, 0]).all() for place, one in enumerate(shown))
+    assert misread.hardest(found("2 x 2"), hard(drawn[:, :2])) is None
+
+
+def test_a_matrix_has_at_most_50_classes() -> None:
+    for classes, drawn in ((50, True), (51, False)):
+        labels = np.arange(classes, dtype=np.uint8)
+        seen = hard(np.zeros((2, 8, 8), np.uint8))._replace(labels=labels, predicted=labels)
+        assert (misread.matrix(found("2 x 2"), seen) is not None) == drawn
+
+
 def test_no_misread_image_is_no_picture() -> None:
     labels = np.arange(10, dtype=np.uint8)
     nothing = np.array([], dtype=np.int64)

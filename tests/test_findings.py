@@ -67,7 +67,7 @@ def test_no_error_counts_as_half_an_image() -> None:
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_a_check_within_seeds_needs_two_of_them(seeds: int) -> None:
     comparison = compared(planted([run for run in SQUARE if run["seed"] < seeds]))
-    accuracy = findings.find(comparison).accuracy
+    accuracy = findings.find(comparison).score
     assert accuracy.square is not None
     assert (accuracy.checks is not None) == (seeds > 1)
 
@@ -80,18 +80,19 @@ def test_two_settings_never_share_a_label() -> None:
 
 
 def test_a_factor_that_follows_from_another_counts_with_it_as_one() -> None:
-    """A linear model has no hidden layers: their effects can't be parted, the optimizer's can."""
-    hidden = {"linear": ["-"], "mlp": ["[128]", "[256]"]}
+    """Of one MLP nobody can tell its hidden layers from the rest of it; the optimizer's effect can
+    be told."""
+    hidden = {"linear": ["-"], "mlp": ["[128]"]}
     grid = [
         {"model": model, "model.hidden": width, "optimizer": optimizer, "seed": seed}
         for model, widths in hidden.items() for width in widths
         for optimizer in ("sgd", "adam") for seed in (0, 1, 2)
     ]  # fmt: skip
     made = findings.find(compared(planted(grid)))
-    terms = made.accuracy.analysis.table["term"].tolist()
+    terms = made.score.analysis.table["term"].tolist()
     assert terms[:2] == ["optimizer", "model + model.hidden"]
     assert "model and model.hidden change together: they count as one factor" in made.notes
-    (adam,) = made.accuracy.levels.query("level == 'adam'")["estimate"]
+    (adam,) = made.score.levels.query("level == 'adam'")["estimate"]
     assert adam.low <= 0.02 <= adam.high
 
 

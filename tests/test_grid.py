@@ -97,6 +97,8 @@ NO_FACTORS = {
     "retries=1,2": "retries=1,2: allowed is one value, for it changes no result",
     "cadence=1,2": "cadence=1,2: allowed is one value, for it changes no result",
     "on_failure=stop,continue": "on_failure=stop,continue: allowed is one value",
+    "name=a,b": "name=a,b: allowed is one value, for it changes no result",
+    "++tags.a=1,2": "tags.a=1,2: allowed is one value, for it changes no result",
     "ledger=a,b": "ledger=a,b: allowed is one value, for it changes no result",
     "tracking=local,off": "tracking=local,off: allowed is one value, for it changes no result",
     "tracking.experiment=a,b": "tracking.experiment=a,b: allowed is one value",

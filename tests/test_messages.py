@@ -120,7 +120,8 @@ def test_only_an_interrupt_and_an_exit_stop() -> None:
         "optimizer.lr.x=1": "optimizer.lr.x is not a setting: allowed of optimizer.lr are none",
         "seed.x=1": "seed.x is not a setting: allowed of seed are none",
         "data.x=1": "data.x is not a setting: allowed of data are batch_size, classes, drop_last, "
-        "examples, fallback, name, root, seed, shape, test_unscaled, validation_share, white",
+        "examples, fallback, name, normalisation, root, seed, shape, test_unscaled, "
+        "validation_share, white",
         "optimizer=adamm": "optimizer=adamm: allowed is one of adadelta, adagrad, adam, adamw, "
         "momentum, nadam, nesterov, radam, rmsprop, sgd",
         "seed=0,1": "seed=0,1: allowed is one value; several are a sweep, with -m",

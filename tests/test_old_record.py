@@ -3,13 +3,18 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from conftest import recorded
+from PIL import Image
 from processes import train
 from recorded import opened
+from safetensors.torch import save_file
 
 from factorial.record.reading import search
 from factorial.record.store import Store
+from factorial.training.fingerprint import fingerprint
 
 FILE = Path(__file__).parent / "fixtures" / "record-of-0.1.0.json"
 
@@ -30,6 +35,26 @@ def restored(folder: Path) -> Store:
     for file, text in document["files"].items():
         (files / file).write_text(text)
     return store
+
+
+@pytest.mark.slow
+def test_its_model_still_reads_images(tmp_path: Path) -> None:
+    """Images had no axis of channels then, and nothing scaled them; its weights are made here."""
+    (folder := tmp_path / "outputs").mkdir()
+    (old,) = search(restored(folder), "")
+    weights = {"1.weight": (8, 64), "1.bias": (8,), "3.weight": (10, 8), "3.bias": (10,)}
+    state = {name: torch.ones(shape) / 8 for name, shape in weights.items()}
+    state["3.bias"] = torch.arange(10.0)
+    file = folder / "runs" / old.id / "artifacts" / "weights.safetensors"
+    metrics = file.with_name("metrics.json")
+    document = json.loads(metrics.read_text())
+    document["epochs"][-1]["weights"] = fingerprint(state)
+    metrics.write_text(json.dumps(document))
+    save_file(state, file)
+    Image.fromarray(np.eye(8, dtype=np.uint8) * 255).save(tmp_path / "a.png")
+    done = train(folder, f"run={old.id}", str(tmp_path / "a.png"), command="predict")
+    assert done.returncode == 0, done.stderr
+    assert "a.png  9 0.6321  (then 8 0.2326, 7 0.0856)" in done.stdout
 
 
 @pytest.mark.slow

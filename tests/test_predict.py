@@ -3,12 +3,9 @@
 import json
 import math
 import os
-import re
-import shlex
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from pathlib import Path
 from urllib.error import HTTPError, URLError
@@ -25,13 +22,14 @@ from factorial.record import predictions
 from factorial.reuse import images, weights
 from factorial.settings.messages import BadInput
 from factorial.training import data
+from factorial.training.sources import Source
 
-TEST = data.read("digits", None).test
+TEST = data.read(Source("digits")).test
 
 
 def picture(index: int) -> Image.Image:
     """A test image of the digits, light on dark, 8 x 8."""
-    return Image.fromarray((TEST.images[index].numpy() * 15.9).astype(np.uint8))
+    return Image.fromarray((TEST.images[index, 0].numpy() * 15.9).astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
@@ -195,13 +193,9 @@ def test_the_winner_is_registered_and_served_by_mlflow(made: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     said = next(line for line in done.stdout.splitlines() if line.startswith("serve it: "))
-    words = [word for word in shlex.split(said.removeprefix("serve it: ")) if "PATH=" not in word]
-    settings = [word for word in words if re.match(r"[A-Z_]+=", word)]
-    command = words[len(settings) :]
-    assert "MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false" in settings
-    env = os.environ | dict(setting.split("=", 1) for setting in settings)
-    env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
-    server = subprocess.Popen([*command, "-p", str(port)], env=env, start_new_session=True,
+    command = said.removeprefix("serve it: ")  # as it stands, in a shell that knows no more
+    assert "MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false " in command
+    server = subprocess.Popen(f"{command} -p {port}", shell=True, cwd=ROOT, start_new_session=True,
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     try:
         pixels = TEST.images[:5].float().tolist()
@@ -209,7 +203,7 @@ def test_the_winner_is_registered_and_served_by_mlflow(made: Path) -> None:
         answer = ask(address, {"inputs": pixels})
         for pixel in (math.nan, -1.0):
             with pytest.raises(HTTPError, match="400"):
-                ask(address, {"inputs": [[[pixel] * 8] * 8]})
+                ask(address, {"inputs": [[[[pixel] * 8] * 8]]})
     finally:
         os.killpg(server.pid, 15)
         server.wait()

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from conftest import configured, digits
@@ -31,6 +32,16 @@ def test_the_confusion_matrix_is_scikit_learns(made: tuple[torch.Tensor, Predict
     _, found = made
     expected = confusion_matrix(found.labels, found.predicted, labels=range(10))
     assert predictions.confusion(found).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(256, "uint8"), (257, "uint16")])
+def test_a_class_has_room_for_its_number(tmp_path: Path, classes: int, dtype: str) -> None:
+    labels = np.arange(classes)
+    packed = predictions.pack(np.eye(classes, dtype=np.float32), labels, np.zeros((classes, 1)))
+    (file := tmp_path / "file").write_bytes(packed)
+    found = predictions.unpack(file)
+    assert found is not None and found.labels.dtype == found.predicted.dtype == dtype
+    assert found.labels.tolist() == found.predicted.tolist() == labels.tolist()
 
 
 def test_losses_are_cross_entropies(made: tuple[torch.Tensor, Predictions]) -> None:

@@ -49,14 +49,18 @@ def leaves(schema: type = Config, prefix: str = "") -> list[str]:
 SCIENTIFIC = [
     "model", "optimizer", "schedule", "device.precision", "epochs.count", "data.name",
     "data.batch_size", "data.drop_last", "data.validation_share", "data.seed",
-    "data.test_unscaled", "data.examples", "data.shape", "data.classes", "data.white", "seed",
+    "data.test_unscaled", "data.normalisation", "data.examples", "data.shape", "data.classes",
+    "data.white", "data.own", "seed",
+    "augmentation.shift", "augmentation.rotation", "augmentation.scale", "augmentation.shear",
+    "label_smoothing", "clip_norm", "ema_decay", "metrics", "stopping.metric",
 ]  # fmt: skip
 
 OTHER = [
     "device.kind", "device.threads", "data.root", "data.fallback", "tracking.kind", "tracking.uri",
     "tracking.experiment", "tracking.parent", "tracking.sweep", "steps", "allow", "outputs",
-    "fresh", "plan", "cadence", "keep", "on_failure", "report", "ledger", "retries",
-    "recipe",
+    "stopping.patience", "stopping.min_delta",  # as long as no metric stops anything
+    "fresh", "plan", "cadence", "keep", "on_failure", "report", "rank_by", "ledger", "retries",
+    "recipe", "name", "note", "tags",
 ]  # fmt: skip
 
 
@@ -68,6 +72,8 @@ def changed(value: Any) -> Any:
     """Another value of the same type, whatever it means."""
     if isinstance(value, bool):
         return not value
+    if value == {}:
+        return {"added": {"_target_": "factorial.training.metrics.macro_f1"}}
     if isinstance(value, dict):
         return value | {"added": 1}
     if isinstance(value, list):
@@ -97,6 +103,13 @@ def test_no_other_key_does(key: str) -> None:
     assert identified(altered(key)) == identified(default())
 
 
+def test_of_a_sources_own_settings_its_places_change_nothing() -> None:
+    for key, value in (("file", "a.npz"), ("cache", "elsewhere")):
+        assert identified(put(default(), "data.own", {key: value})) == identified(default())
+    for key, value in (("size", [8, 8]), ("mode", "L"), ("test_share", 0.5), ("test_seed", 1)):
+        assert identified(put(default(), "data.own", {key: value})).id != identified(default()).id
+
+
 def test_data_validation_device_and_versions_are_part_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -124,8 +137,12 @@ def test_an_id_is_the_digest_of_the_whole_document() -> None:
     )
 
 
-TRAINING = ["__init__", "data", "downloads", "environment", "fingerprint", "instantiate", "models",
-            "rehearsal", "sharing", "sizes", "trainer"]  # fmt: skip
+TRAINING = [
+    "__init__", "arrays", "augmentation", "cached", "cifar", "data", "digits", "downloads",
+    "environment", "examples", "fingerprint", "folder", "instantiate", "measuring", "metrics",
+    "models", "own", "pixels", "rehearsal", "sharing", "sizes", "sources", "stopping",
+    "trainer",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TRAINING)

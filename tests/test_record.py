@@ -112,6 +112,7 @@ def test_a_run_holds_its_config_weights_metrics_and_log(
         "overrides.txt",
         "recipe.json",
         "provenance.json",
+        "data.json",
         "predictions.safetensors",
         "weights.safetensors",
         "metrics.json",

@@ -65,14 +65,16 @@ def plain(splits: Data, bfloat16: bool) -> tuple[nn.Module, list[dict[str, objec
     return model, rows
 
 
-def validated(model: nn.Module, splits: Data, bfloat16: bool) -> tuple[float, float]:
+def validated(
+    model: nn.Module, splits: Data, bfloat16: bool
+) -> tuple[float, float, dict[str, float]]:
     model.eval()
     labels = splits.validation.labels
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
         logits: Tensor = model(splits.validation.images.float() / 16)
     logits = logits.float()
     right = (logits.argmax(1) == labels).sum().item()
-    return F.cross_entropy(logits, labels).item(), right / 144
+    return F.cross_entropy(logits, labels).item(), right / 144, {}
 
 
 def digest(model: nn.Module) -> str:

@@ -32,7 +32,7 @@ class Unflattened(Good):
 
 class Asserting(Good):
     def forward(self, images: torch.Tensor) -> object:
-        assert images.ndim == 4, "four dimensions, please"
+        assert images.ndim == 5, "five dimensions, please"
         return super().forward(images)
 
 
@@ -84,10 +84,10 @@ class ThreeExamples(Good):
 
 
 MODEL = "model._target_=test_rehearsal."
-CALLED = "called with float32 [2, 8, 8] it"
+CALLED = "called with float32 [2, 1, 8, 8] it"
 MODELS = {
     "Unflattened": f"{CALLED} fails (RuntimeError: addmm: mat1 and mat2 shapes",
-    "Asserting": f"{CALLED} fails (AssertionError: four dimensions, please",
+    "Asserting": f"{CALLED} fails (AssertionError: five dimensions, please",
     "Transposed": f"{CALLED} gives float32 [10, 2]; allowed are floats [2, 10]",
     "NineClasses": f"{CALLED} gives float32 [2, 9]; allowed are floats [2, 10]",
     "ThreeExamples": f"{CALLED} gives float32 [3, 10]; allowed are floats [2, 10]",
@@ -165,7 +165,7 @@ class OnlyInBfloat16(Good):
 
 def test_a_model_is_called_in_the_precision_of_the_run() -> None:
     rehearse(own("OnlyInBfloat16", "device.precision=bfloat16"), CPU)
-    assert "called with float32 [2, 8, 8] it fails (" in refused(own("OnlyInBfloat16"))
+    assert "called with float32 [2, 1, 8, 8] it fails (" in refused(own("OnlyInBfloat16"))
 
 
 class Counting(Good):

@@ -202,7 +202,7 @@ def test_a_parent_deleted_meanwhile_costs_the_attachment_alone(
     parent = sweep(store, planted(SQUARE))
     chosen = selection.select(seen_anew(tmp_path), Asked(None, None, None))
     store.client.delete_run(parent.id)
-    report.publish(seen_anew(tmp_path), chosen)
+    report.publish(seen_anew(tmp_path), chosen, "validation/accuracy")
     assert (tmp_path / "report" / chosen.slug / "index.html").is_file()
 
 

@@ -50,3 +50,20 @@ def test_a_second_ctrl_c_does_not_wait() -> None:
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
         assert stop.signal == signal.SIGTERM
+
+
+def test_others_are_heard_where_they_are_not_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, somebody)
+    try:
+        with stoppable("SIGHUP") as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert stop.signal == signal.SIGHUP
+        assert signal.getsignal(signal.SIGHUP) is somebody
+        with stoppable():
+            assert signal.getsignal(signal.SIGHUP) is somebody
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with stoppable("SIGHUP") as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.wanted
+    finally:
+        signal.signal(signal.SIGHUP, before)

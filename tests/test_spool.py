@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from conftest import client
 from mlflow.exceptions import BAD_REQUEST, MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
-from spooled import point, points
+from spooled import leave, line, point, points
 
 from factorial.record import reading, spool, writing
 from factorial.record.entries import Place, joined
@@ -168,6 +169,49 @@ def test_a_refusal_for_good_is_raised_and_nothing_more_is_sent(place: Place, out
     assert sending.file.exists()
 
 
+@pytest.mark.parametrize("at", ["run", "deliver"])
+def test_a_file_that_a_proxy_takes_for_too_large_is_asked_for_once(
+    at: str, place: Place, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run ends as with a full disk; what other runs have left is sent all the same."""
+    asked = []
+
+    class Proxy(BaseHTTPRequestHandler):
+        def do_PUT(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append(self.path)
+            self.send_error(413)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Proxy)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    location = f"http://127.0.0.1:{server.server_port}/api/2.0/mlflow-artifacts/artifacts/1"
+    (place.folder / "weights.safetensors").write_bytes(b"0" * 100)
+    entries = [{"file": "weights.safetensors"}, {"tag": "later", "value": "1"}]
+    if at == "run":
+        sending = Spool(place._replace(location=location))
+        for entry in entries[:1]:
+            sending.add(entry)
+        with pytest.raises(OSError, match=r"the record can't be written: 413 Client Error: "):
+            sending.close()
+        assert sending.file.exists()
+    else:
+        others = iter(lambda: writing.new(store, "other", {}).place, None)
+        other = next(one for one in others if one.run > place.run)  # sent behind it
+        file = leave(place, *map(line, entries))
+        taken = leave(other, line(point(1)), name="2")
+        real = place.send.__func__
+        monkeypatch.setattr(Place, "send", lambda self, entry: real(
+            self._replace(location=location), entry))  # fmt: skip
+        delivery = spool.deliver(store)
+        assert delivery.taken == [taken]
+        assert delivery.left[file].startswith("413 Client Error: ")
+    server.shutdown()
+    assert len(asked) == 1
+
+
 def test_a_tag_is_as_long_as_any_server_takes(
     place: Place, outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +271,13 @@ def failed(code: str) -> MlflowException:
     return MlflowException("no", error_code=ErrorCode.Value(code))
 
 
+def answered(status: int) -> requests.HTTPError:
+    """What comes of a file that is answered so."""
+    answer = requests.Response()
+    answer.status_code = status
+    return requests.HTTPError(f"{status} Client Error", response=answer)
+
+
 @pytest.mark.parametrize(
     ("error", "passes"),
     [
@@ -237,6 +288,11 @@ def failed(code: str) -> MlflowException:
         (failed("PERMISSION_DENIED"), True),
         (failed("BAD_REQUEST"), True),  # MLflow's word for most of what a database says
         (failed("ENDPOINT_NOT_FOUND"), True),  # a proxy's, while what is behind it starts
+        (answered(502), True),
+        (answered(401), True),
+        (answered(413), False),
+        (MlflowException("API request to / failed with error code 502 != 200"), True),
+        (MlflowException("API request to / failed with error code 413 != 200"), False),
         (failed("INVALID_PARAMETER_VALUE"), False),
         (failed("RESOURCE_DOES_NOT_EXIST"), False),
         (failed("INVALID_STATE"), False),

@@ -120,7 +120,7 @@ def test_classes_that_were_typed_stand_on_the_leaderboard(
     ]
     connect.cache_clear()
     store = look_into(Tracking("local", None, "", None, None), str(outputs))
-    comparison = load(store, selection.of_sweep(store, None))
+    comparison = load(store, selection.of_sweep(store, None), "validation/accuracy")
     found = findings.find(comparison)
     assert len(comparison.runs) == len(found.board) == 2
     assert comparison.superseded == 0

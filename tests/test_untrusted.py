@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import CPU, asked, configured, put, recorded
+from omegaconf import OmegaConf
 from processes import train
 from recorded import seen_anew
 
@@ -19,6 +20,7 @@ from factorial.record import untrusted
 from factorial.record.store import artifact
 from factorial.reuse import evidence
 from factorial.settings import words
+from factorial.settings.combination import Combination, filed
 from factorial.settings.messages import BadInput
 from factorial.training import trainer
 
@@ -124,6 +126,29 @@ def test_what_the_user_names_is_allowed(monkeypatch: pytest.MonkeyPatch, tmp_pat
     trainer.start(put(config, "allow", ["mine"]), CPU)
     typed = asked("model=linear", "model._target_=mine.Mine")
     trainer.start(typed.parse(), CPU)
+
+
+TYPED = [
+    ["model._target_=mine.Model"],
+    ["model={_target_:mine.Model}"],
+    ["+model.inner={_target_:mine.Model}"],
+    ["+optimizer.betas=[{deep:[{_target_:mine.Model}]}]"],
+]
+
+
+def test_a_class_of_a_file_is_allowed_by_that_and_one_within_a_typed_value_is_not() -> None:
+    composed = OmegaConf.create({"model": {"_target_": "mine.Model", "in": [{"_target_": "a.B"}]}})
+    assert filed(composed, ["model=mine", "seed=3"]) == ("mine.Model", "a.B")
+    assert filed(composed, ["model._target_=mine.Model"]) == ("a.B",)
+    assert filed(composed, ["model.in=[{_target_:a.B}]"]) == ("mine.Model",)
+    assert filed(composed, ["model={_target_:mine.Model}"]) == ()
+    assert [asked(*typed).filed for typed in TYPED] == [()] * len(TYPED)
+
+
+def test_a_config_that_comes_from_a_record_has_no_files() -> None:
+    """Whatever it calls its options, and whatever lies in conf."""
+    composed = asked("model=linear", "model._target_=mine.Model").composed
+    assert Combination(composed, {"model": "mine"}, []).parse().allow == []
 
 
 @pytest.mark.slow

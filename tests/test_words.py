@@ -35,6 +35,8 @@ def test_epochs_takes_numbers_and_options(typed: str, understood: str) -> None:
         "++optimizer.eps=1": "++optimizer.eps=1",
         "+model.a=1": "++model.a=1",
         "+schedule.a=1": "++schedule.a=1",
+        "+metrics.a.k=1": "++metrics.a.k=1",
+        "metrics=[macro_f1,all]": "metrics=[macro_f1,all]",
         "+data.a=1": "+data.a=1",
         "model=mlp,linear": "model=mlp,linear",
         "model=glob(*)": "model=glob(*)",

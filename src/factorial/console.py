@@ -15,7 +15,8 @@ from rich.text import Text
 
 from factorial.results import Epoch, Outcome
 
-NUMBERS = ("validation", "test", "seconds")
+NUMBERS = ("validation", "test", "seconds", "runs", "failed")
+IDS = ("sweep", "run")  # in one piece, to be pasted
 WIDE = 200  # columns where no terminal sets a width
 
 
@@ -69,7 +70,8 @@ def describe(row: Epoch, epochs: int, left: float) -> str:
     """One epoch in one line; losses in nats, times in seconds."""
     held_out = ""
     if row.validation is not None:
-        held_out = f"validation {row.validation.loss:.4f}  accuracy {row.validation.accuracy:.4f}  "
+        values = [f"{name} {value:.4f}" for name, value in row.validation.named.items()]
+        held_out = "  ".join(values).replace("loss", "validation", 1) + "  "
     count = f"{row.epoch:{len(str(epochs))}}/{epochs}"
     times = f"{row.seconds:.2f} s  {left:.0f} s left"
     return f"epoch {count}  train {row.train_loss:.4f}  {held_out}{times}"
@@ -107,6 +109,8 @@ def show_end(outcome: Outcome, recipe: str, data: str, page: str) -> None:
     assert outcome.folder is not None
     if outcome.origin == "cached":
         say(f"answered by run {outcome.run_id}, recorded earlier; fresh=true trains again")
+    if outcome.stopped:
+        say(f"stopped        {outcome.stopped}")
     say(
         f"test accuracy  {outcome.test:.4f} on {data}{held_out}",
         f"recipe         {recipe[:8]}",
@@ -120,7 +124,8 @@ def outcome_line(outcome: Outcome) -> str:
     """One run of a sweep in one line."""
     if outcome.status == "FINISHED":
         seconds = f"{outcome.seconds:.1f} s"
-        return f"{outcome.origin:9} {outcome.name}  {accuracies(outcome)}  {seconds}"
+        stopped = f"  stopped {outcome.stopped}" if outcome.stopped else ""
+        return f"{outcome.origin:9} {outcome.name}  {accuracies(outcome)}  {seconds}{stopped}"
     return f"{outcome.status:9} {outcome.name}  {outcome.reason}"
 
 
@@ -164,7 +169,9 @@ def accuracies(outcome: Outcome) -> str:
 def show_rows(rows: Sequence[dict[str, str]]) -> None:
     table = Table(box=box.SIMPLE)
     for name in rows[0]:
-        table.add_column(Text(name), justify="right" if name in NUMBERS else "left")
+        table.add_column(
+            Text(name), justify="right" if name in NUMBERS else "left", no_wrap=name in IDS
+        )
     for row in rows:
         table.add_row(*map(Text, row.values()))
     console().print(table)

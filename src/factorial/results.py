@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 
@@ -18,10 +19,23 @@ class Diverged(ArithmeticError):
 
 
 class Evaluation(NamedTuple):
-    """Mean cross-entropy per example, in nats, and the share that is classified correctly."""
+    """Mean cross-entropy per example, in nats, the share that is classified correctly, and the
+    metrics that were asked for, by name."""
 
     loss: float
     accuracy: float
+    metrics: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def named(self) -> dict[str, float]:
+        """Every value under its name."""
+        return {"loss": self.loss, "accuracy": self.accuracy, **self.metrics}
+
+    @classmethod
+    def of(cls, named: Mapping[str, float]) -> "Evaluation":
+        """From what `named` gave."""
+        metrics = {k: v for k, v in named.items() if k not in ("loss", "accuracy")}
+        return cls(named["loss"], named["accuracy"], metrics)
 
 
 class Epoch(NamedTuple):
@@ -41,14 +55,14 @@ class Epoch(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        validation = None if self.validation is None else self.validation._asdict()
+        validation = None if self.validation is None else self.validation.named
         return self._asdict() | {"validation": validation, "gradients": list(self.gradients)}
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Epoch":
         """From what `document` gave."""
         validation = document["validation"]
-        evaluation = None if validation is None else Evaluation(**validation)
+        evaluation = None if validation is None else Evaluation.of(validation)
         gradients = tuple(document["gradients"])
         return cls(**{**document, "validation": evaluation, "gradients": gradients})
 
@@ -61,7 +75,8 @@ Origin = Literal["", "new", "cached", "resumed", "continued"]
 class Outcome:
     """Accuracies are shares; seconds are those of all epochs behind the result.
 
-    `run_id` is empty where nothing could be recorded; `retriable` where another try may end better.
+    `run_id` is empty where nothing could be recorded; `retriable` where another try may end better;
+    `stopped` says why training ended early, where it did.
     """
 
     name: str
@@ -75,3 +90,4 @@ class Outcome:
     seconds: float = 0.0
     error: Exception | None = None
     retriable: bool = False
+    stopped: str = ""

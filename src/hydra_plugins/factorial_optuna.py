@@ -17,7 +17,9 @@ class OptunaSweeper(FactorialSweeper):
         """Raises BadInput before seconds of imports."""
         from factorial.runs import space
         from factorial.settings import search
+        from factorial.settings.overrides import as_typed
 
+        arguments = list(map(as_typed, arguments))
         assert self.config is not None and self.hydra_context is not None
         needed("optuna", "optuna", "hydra/sweeper=optuna")
         asked = search.read(self.settings)

@@ -29,7 +29,9 @@ class FactorialSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         from factorial.runs.grid import combinations
+        from factorial.settings.overrides import as_typed
 
+        arguments = list(map(as_typed, arguments))
         assert self.config is not None and self.hydra_context is not None
         loader = self.hydra_context.config_loader
         grid = combinations(arguments, self.params, self.systems, loader)

@@ -62,6 +62,17 @@ def test_a_grid_has_each_combination_once_and_no_more(outputs: Path) -> None:
     assert sorted(seen) == sorted(expected)
 
 
+def test_a_trial_to_which_a_parameter_does_not_apply_runs_without_it(outputs: Path) -> None:
+    words = ["data=digits", "epochs=1", "report=false", "model=linear,mlp"]
+    search(outputs, *words, "model.activation=relu,tanh", sampler="grid", trials=4)
+    told = trials(outputs)
+    assert {trial["state"] for trial in told} == {"COMPLETE"} and len(told) == 4
+    linear = [trial["value"] for trial in told if trial["params"]["model"] == "linear"]
+    assert len(linear) == 2 and linear[0] == linear[1]
+    params = [run.data.params for run in children(outputs)]
+    assert sorted(one.get("model.activation", "-") for one in params) == ["-", "relu", "tanh"]
+
+
 def test_the_value_of_a_trial_is_the_mean_over_its_seeds(outputs: Path) -> None:
     search(outputs, *LINEAR, RATE, sampler="random", trials=3, seeds=[0, 1, 5], at_once=3)
     assert len(children(outputs)) == 9

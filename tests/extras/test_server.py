@@ -44,13 +44,16 @@ class Command:
     def address(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self) -> None:
+    def begin(self) -> None:
         words = [f"port={self.port}", f"outputs={self.folder}", *self.words]
         with (self.folder / "said").open("a") as said:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "factorial", "server", *words], cwd=ROOT,
                 env=os.environ | self.env, stdout=said, stderr=said, start_new_session=True,
             )  # fmt: skip
+
+    def start(self) -> None:
+        self.begin()
         self.starts += 1
         deadline = time.monotonic() + 120
         while self.said.count("MLflow's server answers at") < self.starts:
@@ -219,6 +222,35 @@ def test_a_folder_has_one_server_and_a_port_too(server: Command) -> None:
         "error: MLFLOW_AUTH_ADMIN_PASSWORD: allowed is a password of 12 signs or more, for the "
         "name admin"
     )
+
+
+def is_running(folder: Path) -> bool:
+    """Whether PostgreSQL works in that server's folder."""
+    place = folder / "server" / "postgres"
+    return any(one.info["cwd"] == str(place) for one in psutil.process_iter(["cwd"]))
+
+
+def test_one_whose_terminal_is_closed_leaves_nothing_behind(server: Command) -> None:
+    assert is_running(server.folder)
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.wait(30) == 128 + signal.SIGHUP
+    assert not is_running(server.folder)
+    server.start()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_nor_does_one_that_is_stopped_before_it_serves(
+    number: signal.Signals, server: Command
+) -> None:
+    server.stop()
+    server.begin()
+    while not is_running(server.folder):
+        assert server.process.poll() is None, server.said
+        time.sleep(0.01)
+    server.process.send_signal(number)
+    assert server.process.wait(60) == (130 if number == signal.SIGINT else 128 + number)
+    assert not is_running(server.folder)
+    server.start()
 
 
 def test_another_address_than_loopback_asks_for_a_password(folder: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Measure the README's numbers again, as claims.yaml has them, and check them."""
+"""Measure the numbers of docs/results.md again, as claims.yaml has them, and check them."""
 
 import math
 import subprocess
@@ -23,13 +23,15 @@ from factorial.settings.places import CHECKOUT
 from factorial.settings.schema import Tracking
 
 ROOT = CHECKOUT or Path()
-FILE, README = ROOT / "claims.yaml", ROOT / "README.md"
+FILE, README, RESULTS = ROOT / "claims.yaml", ROOT / "README.md", ROOT / "docs" / "results.md"
+HEADLINE = "factors"  # the sweep whose sentence the README has
 PICTURES = {
     "factors": ["interactions"],
     "lr_epochs": ["map", "charts"],
     "activation": ["gradients"],
 }
 EFFECTS = ("model alone", "optimizer alone", "both together", "interaction")
+RANKED_BY = "validation/accuracy"
 DIGITS = 6  # significant ones of a claim
 CLOSE = 0.05  # relative: where a claim has no interval
 
@@ -105,7 +107,7 @@ def train(words: str, outputs: str) -> None:
 def newest(store: Store, experiment: str) -> Findings:
     """What the newest sweep in an experiment found."""
     sweeps = selection.within(store, experiment)
-    return find(load(store, selection.of_sweep(sweeps, None)))
+    return find(load(store, selection.of_sweep(sweeps, None), RANKED_BY))
 
 
 def of_setting(column: str) -> Callable[[Findings, str], Estimate]:
@@ -117,12 +119,12 @@ def of_setting(column: str) -> Callable[[Findings, str], Estimate]:
 
 
 def effect(findings: Findings, of: str) -> Estimate:
-    assert findings.accuracy.square is not None
-    return findings.accuracy.square[EFFECTS.index(of)]
+    assert findings.score.square is not None
+    return findings.score.square[EFFECTS.index(of)]
 
 
 def variance(findings: Findings, of: str) -> Estimate:
-    table = findings.accuracy.analysis.table.set_index("term").loc[of]
+    table = findings.score.analysis.table.set_index("term").loc[of]
     return Estimate(table["share"], table["low"], table["high"], len(findings.comparison.runs))
 
 
@@ -172,7 +174,7 @@ def rounded(value: float) -> float:
 
 
 def write(sweeps: Mapping[str, str], claims: Sequence[Claim]) -> None:
-    """claims.yaml, and the README between its markers."""
+    """claims.yaml, and the pages between their markers."""
     document: dict[str, Any] = {
         name: {"words": words, "claims": {}} for name, words in sweeps.items()
     }
@@ -183,16 +185,24 @@ def write(sweeps: Mapping[str, str], claims: Sequence[Claim]) -> None:
     head = "# Made by `factorial claims write=true`: [value, 95 % interval from, to, n]\n"
     text = yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=100)
     FILE.write_text(head + text)
-    README.write_text(filled(README.read_text(), read()[1]))
+    for page, blocks in pages(read()[1]).items():
+        page.write_text(filled(page.read_text(), blocks))
 
 
-def filled(text: str, claims: Sequence[Claim]) -> str:
-    """The README with its numbers: a table for each sweep, between `<!-- name -->` markers."""
-    for name in dict.fromkeys(claim.sweep for claim in claims):
-        own = [claim for claim in claims if claim.sweep == name]
-        block = sentence(own) + table(own)
+def pages(claims: Sequence[Claim]) -> dict[Path, dict[str, str]]:
+    """What stands between the markers of each page: in results.md a table for each sweep."""
+    of_sweeps: dict[str, list[Claim]] = {}
+    for claim in claims:
+        of_sweeps.setdefault(claim.sweep, []).append(claim)
+    results = {name: sentence(own) + table(own) for name, own in of_sweeps.items()}
+    return {README: {"headline": sentence(of_sweeps[HEADLINE]).rstrip()}, RESULTS: results}
+
+
+def filled(text: str, blocks: Mapping[str, str]) -> str:
+    """A page with these blocks, each between `<!-- name -->` and `<!-- /name -->`."""
+    for name, block in blocks.items():
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
-        assert start in text and end in text, f"the README has no place for {name}"
+        assert start in text and end in text, f"a page has no place for {name}"
         head, _, rest = text.partition(start)
         text = f"{head}{start}{block}\n{end}{rest.partition(end)[2]}"
     return text
@@ -220,7 +230,7 @@ def table(claims: Sequence[Claim]) -> str:
 
 
 def draw(of_sweeps: Mapping[str, Findings]) -> None:
-    """The README's pictures."""
+    """The pictures of both pages."""
     with style.style():
         for picture in report.PICTURES:
             for name, findings in of_sweeps.items():

@@ -20,7 +20,7 @@ def main(typed: Sequence[str]) -> None:
     if store.is_remote and (waiting := spool.waiting(store)):
         console.warn(f"{waiting} runs wait to be delivered, and may be missing: factorial deliver")
     asked = Asked(sweep, settings["experiment"], settings["filter"])
-    publish(store, selection.select(store, asked), settings["folder"])
+    publish(store, selection.select(store, asked), settings["rank_by"], settings["folder"])
 
 
 def swept(ledger: Path) -> str:

@@ -10,25 +10,25 @@ from factorial import console
 from factorial.record.files import write_atomically
 from factorial.settings import words
 from factorial.settings.messages import BadInput
+from factorial.settings.names import OWN
 from factorial.settings.places import CONF
-from factorial.settings.schema import Data
+from factorial.settings.schema import parse_data
 from factorial.training import data
 
 
 def main(typed: Sequence[str]) -> None:
-    """Raises BadInput, downloads.Missing where it is not to be had."""
+    """Raises BadInput, Missing where it is not to be had."""
     settings = words.read("fetch", typed)
     name = settings["data"]
-    known = sorted(file.stem for file in (CONF / "data").glob("*.yaml"))
+    known = sorted({file.stem for file in (CONF / "data").glob("*.yaml")} - {*OWN})
     if name not in known:
         raise BadInput(f"data={name}: allowed is one of {', '.join(known)}")
-    facts = OmegaConf.load(CONF / "data" / f"{name}.yaml")
-    here = OmegaConf.create({"outputs": settings["outputs"], "data": facts})
-    chosen = Data(**OmegaConf.to_container(here, resolve=True)["data"])  # type: ignore
-    data.require(chosen)
-    stored = data.read(name, data.source(chosen))
-    examples = {"train": len(stored.train.labels), "test": len(stored.test.labels)}
-    said = {"data": name, **examples, "sha256": stored.digest}
+    group = OmegaConf.load(CONF / "data" / f"{name}.yaml")
+    chosen = parse_data(OmegaConf.create({"outputs": settings["outputs"], "data": group}))
+    data.require(chosen, allow=[])
+    facts = data.facts(chosen)
+    examples = {"train": facts.examples, "test": facts.test}
+    said = {"data": name, **examples, "sha256": facts.digest}
     console.say(", ".join(f"{key} {value}" for key, value in said.items()))
     if settings["digest"]:
         file = Path(settings["digest"])

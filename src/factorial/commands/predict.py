@@ -1,4 +1,4 @@
-"""Which class is on an image: a recorded run's model reads PNG and JPEG files."""
+"""Which class is on an image: recorded runs' models read PNG and JPEG files."""
 
 import sys
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import torch
 
 from factorial import console
 from factorial.record.store import look_into
-from factorial.reuse import evidence, images, weights
+from factorial.reuse import ensemble, images, looks
 from factorial.settings import words
 from factorial.settings.messages import BadInput
 
@@ -24,22 +24,24 @@ def main(typed: Sequence[str]) -> None:
     store = look_into(words.tracking(settings), settings["outputs"])
     if store.client is None:
         raise BadInput(f"outputs={store.outputs}: no runs are on record there")
-    run = evidence.choose(store, settings["run"])
-    model, config = weights.restore(store, run, settings)
-    console.say(f"run {run.id}: {run.name}")
+    together = ensemble.restore(store, settings)
+    config = together.configs[0]
+    console.say(*(f"run {run.id}: {run.name}" for run in together.runs))
+    seen = looks.of(store, together.runs[0], config.data)
     failed = False
     for file in files:
         try:
-            pixels = images.read(file, config.data.shape, config.data.name)
+            pixels = torch.from_numpy(images.pixels(file, config.data.shape, config.data.name))
         except BadInput as error:
             print(f"error: {error}", file=sys.stderr)
             failed = True
             continue
-        with torch.inference_mode():
-            probabilities = model(torch.from_numpy(pixels)[None]).softmax(1)[0]
+        if seen.scale is not None:
+            pixels = (pixels - seen.scale.mean) / seen.scale.std
+        probabilities = together.probabilities(pixels[None])[0]
         best = probabilities.topk(min(SHOWN, len(probabilities)))
         first, *others = (
-            f"{label} {share:.4f}"
+            f"{seen.names[label]} {share:.4f}"
             for share, label in zip(best.values.tolist(), best.indices.tolist(), strict=True)
         )
         console.say(f"{file}  {first}  (then {', '.join(others)})")

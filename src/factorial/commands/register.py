@@ -1,9 +1,10 @@
 """Put the winner of a sweep into MLflow's model registry, to be served: sweep=ID name=NAME."""
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from importlib.metadata import distribution
 
 import torch
 
@@ -11,8 +12,8 @@ from factorial import console
 from factorial.comparison import findings
 from factorial.comparison.table import load
 from factorial.record import registry, selection
-from factorial.record.store import address, look_into
-from factorial.reuse import evidence, weights
+from factorial.record.store import address, look_into, mlflow_program
+from factorial.reuse import evidence, looks, weights
 from factorial.settings import words
 from factorial.settings.messages import BadInput
 
@@ -28,10 +29,12 @@ def main(typed: Sequence[str]) -> None:
         raise BadInput(f"outputs={store.outputs}: no runs are on record there")
     if set(settings["name"]) & set("/:"):
         raise BadInput(f"name={settings['name']}: allowed is a name without / and :")
-    compared = findings.find(load(store, selection.of_sweep(store, settings["sweep"])))
+    chosen = selection.of_sweep(store, settings["sweep"])
+    compared = findings.find(load(store, chosen, settings["rank_by"]))
     run = evidence.choose(store, compared.best_run["id"])
     model, config = weights.restore(store, run, settings)
-    served = weights.Served(model, config.data.white).eval()
+    scale = looks.of(store, run, config.data).scale
+    served = weights.Served(model, config.data.white, scale).eval()
     example = torch.zeros(EXAMPLES, *config.data.shape)
     uri = address(tracking, store.outputs)
     version = registry.register(store, uri, run, served, example, settings["name"])
@@ -40,11 +43,18 @@ def main(typed: Sequence[str]) -> None:
         f"registered {model_uri}: {compared.winner['label']}, run {run.id}",
         # pickles, which the archive of an exported model may hold, are refused when it is read
         f"serve it: {environment()}MLFLOW_ALLOW_PICKLE_DESERIALIZATION=false "
-        f"MLFLOW_TRACKING_URI={uri} mlflow models serve -m {model_uri} --env-manager local",
+        f"MLFLOW_TRACKING_URI={shlex.quote(uri)} {mlflow_program()} models serve "
+        f"-m {shlex.quote(model_uri)} --env-manager local",
     )
 
 
 def environment() -> str:
-    """What puts this environment's programs, MLflow's server among them, where the shell looks."""
-    here = Path(sys.executable).parent
-    return "" if str(here) in os.get_exec_path() else f"PATH={here}{os.pathsep}$PATH "
+    """What puts the server that MLflow starts, by its name alone, where the shell looks.
+
+    It may have been installed into an environment below this one.
+    """
+    scripts = [file for file in distribution("uvicorn").files or () if file.stem == "uvicorn"]
+    script = os.path.normpath(scripts[0].locate()) if scripts else sys.executable
+    folder = os.path.dirname(script)
+    known = folder in os.get_exec_path()
+    return "" if known else f'PATH={shlex.quote(folder)}{os.pathsep}"$PATH" '

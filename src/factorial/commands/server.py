@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from factorial import console
 from factorial.record import postgres
 from factorial.record.files import write_atomically
-from factorial.runs.signals import stoppable
+from factorial.runs.signals import Stop, stoppable
 from factorial.settings import words
 from factorial.settings.extras import needed
 from factorial.settings.messages import BadInput
@@ -45,7 +45,8 @@ def main(typed: Sequence[str]) -> None:
     folder = Path(settings["outputs"]).resolve() / "server"
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o711)  # names and passwords lie in it; PostgreSQL's account has to pass
-    with ExitStack() as stack:
+    # SIGHUP: the terminal was closed, or the connection to this machine
+    with stoppable("SIGHUP") as stop, ExitStack() as stack:
         lock = FileLock(folder / ".lock")
         try:
             stack.enter_context(lock.acquire(timeout=0))
@@ -54,7 +55,8 @@ def main(typed: Sequence[str]) -> None:
         end_left(folder)
         require_free(settings["host"], settings["port"])
         uri = stack.enter_context(postgres.running(folder / "postgres"))
-        serve(folder, uri, settings)
+        stop.now_if_wanted()
+        serve(folder, uri, settings, stop)
 
 
 def require_free(host: str, port: int) -> None:
@@ -70,7 +72,7 @@ def require_free(host: str, port: int) -> None:
         ) from error
 
 
-def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
+def serve(folder: Path, uri: str, settings: dict[str, Any], stop: Stop) -> None:
     """MLflow's server, until it is stopped. Raises BadInput where it ends by itself."""
     host, port = settings["host"], settings["port"]
     options = ["--host", host, "--port", port, "--workers", settings["workers"],
@@ -80,7 +82,7 @@ def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
         options += ["--app-name", "basic-auth"]
         env |= authentication(folder)
     command = [sys.executable, "-m", "mlflow", "server", *map(str, options)]
-    with (folder / "log").open("a") as log, stoppable() as stop:
+    with (folder / "log").open("a") as log:
         server = subprocess.Popen(command, cwd=folder, env=os.environ | env, stdout=log, stderr=log)
         write_atomically(folder / PROCESS, json.dumps(identity(server.pid)).encode())
         try:
@@ -96,6 +98,7 @@ def serve(folder: Path, uri: str, settings: dict[str, Any]) -> None:
                 time.sleep(0.2)
         finally:
             end(server.pid)
+    stop.now_if_wanted()  # asked together with it
     raise BadInput(f"MLflow's server has ended by itself: {folder / 'log'} says why")
 
 

@@ -55,7 +55,8 @@ def job(combination: Combination) -> object:
         raise BadInput(f"ledger={config.ledger}: allowed is null without -m: a sweep writes it")
     sizes.check(config)
     if not config.plan:
-        console.say(f"{combination.name(config)}: {combination.option('data')}")
+        called = f"{config.name}: " if config.name else ""
+        console.say(f"{called}{combination.name(config)}: {combination.option('data')}")
     from factorial.runs.run import run_alone
 
     return run_alone(combination)

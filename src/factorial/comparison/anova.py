@@ -10,8 +10,9 @@ import pandas as pd
 from scipy.special import fdtrc
 
 from factorial.comparison.intervals import LEVEL, Array, contrast, student
+from factorial.comparison.nested import Term, applicable, contains, dummies, nesting, words
+from factorial.settings.names import ABSENT
 
-Term = tuple[str, ...]  # one factor, or two that interact
 FEWEST = 3  # seeds for a jackknife
 
 
@@ -26,26 +27,51 @@ def level_effects(
 ) -> pd.DataFrame:
     """Each level against its factor's first: `factor`, `level`, `against`, `estimate`, `over`.
 
-    The difference of means over those `over` settings of the other factors that have both.
+    The difference of means over those `over` settings of the other factors that have both. Of a
+    factor within this one, which only one of the two has, the mean counts.
     """
     table = cells(runs, factors, score) if factors else {}
+    nests = nesting(runs[list(factors)])
     rows = []
-    for position, factor in enumerate(factors):
-        first, *others = [level for level in levels[factor] if level in set(runs[factor])]
+    for factor in factors:
+        present = [level for level in levels[factor] if level in set(runs[factor])]
+        first, *others = [one for one in present if one != ABSENT or factor not in nests]
         for level in others:
-            pairs = [
-                (table[key], table[other])
-                for key in table
-                if key[position] == level
-                and (other := (*key[:position], first, *key[position + 1 :])) in table
-            ]
-            if not pairs:
+            sides = [matched(table, factors, factor, (level, first), nests, at) for at in (0, 1)]
+            both = [rest for rest in sides[0] if rest in sides[1]]
+            if not both:
                 continue
-            weights = [1 / len(pairs)] * len(pairs) + [-1 / len(pairs)] * len(pairs)
-            groups = [pair[0] for pair in pairs] + [pair[1] for pair in pairs]
-            estimate = contrast(groups, weights)
-            rows.append((factor, level, first, estimate, len(pairs)))
+            groups, weights = [], []
+            for side, sign in zip(sides, (1, -1), strict=True):
+                for rest in both:
+                    groups += side[rest]
+                    weights += [sign / len(both) / len(side[rest])] * len(side[rest])
+            rows.append((factor, level, first, contrast(groups, weights), len(both)))
     return pd.DataFrame(rows, columns=["factor", "level", "against", "estimate", "over"])
+
+
+def matched(
+    table: Mapping[tuple[str, ...], Array],
+    factors: Sequence[str],
+    factor: str,
+    pair: tuple[str, str],
+    nests: Mapping[str, str],
+    at: int,
+) -> dict[tuple[str, ...], list[Array]]:
+    """The scores at one of two levels, by the levels of the other factors that both have."""
+    position = factors.index(factor)
+    averaged = {position} | {
+        place
+        for place, other in enumerate(factors)
+        if nests.get(other) == factor
+        and any(key[place] == ABSENT for key in table if key[position] in pair)
+    }
+    groups: dict[tuple[str, ...], list[Array]] = {}
+    for key, scores in table.items():
+        if key[position] == pair[at]:
+            rest = tuple(level for place, level in enumerate(key) if place not in averaged)
+            groups.setdefault(rest, []).append(scores)
+    return groups
 
 
 class Analysis(NamedTuple):
@@ -90,6 +116,7 @@ def analyse(runs: pd.DataFrame, factors: Sequence[str], score: str) -> Analysis:
     settings = runs.groupby(list(factors)).ngroups
     replicated = len(runs) > settings
     terms, notes = estimable(runs, factors, replicated)
+    notes = [*words(runs, nesting(runs[list(factors)])), *notes]
     squares = sums_of_squares(runs, factors, terms, score)
     rest = len(runs) - 1 - sum(squares.freedom)
     left = squares.total - squares.model
@@ -149,7 +176,9 @@ def why_not(runs: pd.DataFrame, factors: Sequence[str], score: str) -> list[str]
 def is_aliased(runs: pd.DataFrame, terms: Sequence[Term]) -> bool:
     """Whether some effect is a combination of others in these runs."""
     settings = runs[sorted({factor for term in terms for factor in term})].drop_duplicates()
-    matrix = np.hstack([np.ones((len(settings), 1)), *(dummies(settings, term) for term in terms)])
+    nests = nesting(settings)
+    columns = (dummies(settings, term, nests) for term in terms)
+    matrix = np.hstack([np.ones((len(settings), 1)), *columns])
     return bool(np.linalg.matrix_rank(matrix) < matrix.shape[1])
 
 
@@ -158,9 +187,14 @@ def estimable(
 ) -> tuple[list[Term], list[str]]:
     """The terms that the data can tell, and why not the others."""
     terms: list[Term] = [(factor,) for factor in factors]
+    settings = runs[list(factors)].drop_duplicates()
+    nests = nesting(settings)
     pairs, notes = [], []
     for pair in itertools.combinations(factors, 2):
-        have, possible = runs.groupby(list(pair)).ngroups, int(runs[list(pair)].nunique().prod())
+        both = applicable(settings, pair, nests)
+        have, possible = both.groupby(list(pair)).ngroups, int(both[list(pair)].nunique().prod())
+        if both[list(pair)].nunique().min() < 2:
+            continue  # a factor within one level of the other, or two that none has both of
         if have == possible:
             pairs.append(pair)
         else:
@@ -170,7 +204,7 @@ def estimable(
             )
     if pairs and is_aliased(runs, [*terms, *pairs]):
         return terms, [*notes, "too few combinations to tell interactions from each other"]
-    wanted = 1 + sum(math.prod(runs[f].nunique() - 1 for f in term) for term in (*terms, *pairs))
+    wanted = 1 + sum(dummies(settings, term, nests).shape[1] for term in (*terms, *pairs))
     if pairs and not replicated and wanted >= len(runs):
         return terms, [*notes, "one run a setting: interactions can't be told from noise"]
     return terms + pairs, notes
@@ -179,18 +213,22 @@ def estimable(
 def sums_of_squares(
     runs: pd.DataFrame, factors: Sequence[str], terms: Sequence[Term], score: str
 ) -> Squares:
-    """Type II: what a term explains beyond all the terms that do not contain it."""
+    """Type II: what a term explains beyond all the terms that do not contain it.
+
+    A nested factor contains that which it is nested within (Searle, Linear Models, 1971).
+    """
     groups = runs.groupby(list(factors), sort=False)[score]
     means, sizes = groups.mean(), groups.size().to_numpy(dtype=float)
     settings, weights = means.index.to_frame(index=False), np.sqrt(sizes)[:, None]
     scores = weights[:, 0] * (means.to_numpy(dtype=float) - runs[score].mean())
-    columns = {term: weights * dummies(settings, term) for term in terms}
+    nests = nesting(settings)
+    columns = {term: weights * dummies(settings, term, nests) for term in terms}
 
     def explained(kept: Sequence[Term]) -> float:
         basis = np.linalg.qr(np.hstack([weights, *(columns[term] for term in kept)]))[0]
         return float(((basis.T @ scores) ** 2).sum())
 
-    others = [[other for other in terms if not set(term) <= set(other)] for term in terms]
+    others = [[other for other in terms if not contains(other, term, nests)] for term in terms]
     pairs = zip(terms, others, strict=True)
     return Squares(
         np.array([explained([*kept, term]) - explained(kept) for term, kept in pairs]).clip(0),
@@ -228,14 +266,3 @@ def jackknifed(
     error = np.sqrt((n - 1) / n * ((left - left.mean(axis=0)) ** 2).sum(axis=0))
     half = student(n - 1) * error
     return np.tanh((center - half).clip(0)) ** 2, np.tanh(center + half) ** 2
-
-
-def dummies(settings: pd.DataFrame, term: Term) -> Array:
-    """Indicators of the levels of a factor but the first; products of them for two factors."""
-    first: Array
-    first, *others = (
-        pd.get_dummies(settings[factor], drop_first=True).to_numpy(dtype=float) for factor in term
-    )
-    for other in others:
-        first = (first[:, :, None] * other[:, None, :]).reshape(len(settings), -1)
-    return first

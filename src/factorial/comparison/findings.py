@@ -11,12 +11,13 @@ import pandas as pd
 from factorial.comparison import anova, intervals
 from factorial.comparison.anova import Analysis
 from factorial.comparison.intervals import Estimate, Scores, Square
+from factorial.comparison.nested import nesting
 from factorial.comparison.table import SEED, Comparison, label
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The factors' effects on one scale: differences of accuracy, or ratios of error.
+    """The factors' effects on one scale: differences of what ranks, or ratios of error.
 
     `square` is there for two factors of two levels, with `checks`, the same from
     differences within each seed.
@@ -34,8 +35,8 @@ class Scale:
 class Findings:
     """`board` has a row for each setting, best first; `best_run` is the winner's best seed's row.
 
-    `test` is the winner's mean test accuracy; `test_binomial` the interval that so many test images
-    leave, whatever the seeds.
+    `test` is the winner's mean on the test set, of what ranks; `test_binomial` the interval that so
+    many test images leave an accuracy, whatever the seeds. `error` is there for an accuracy alone.
     """
 
     comparison: Comparison
@@ -43,8 +44,8 @@ class Findings:
     best_run: pd.Series
     test: Estimate
     test_binomial: tuple[float, float] | None
-    accuracy: Scale
-    error: Scale
+    score: Scale
+    error: Scale | None
     notes: list[str]
 
     @property
@@ -58,7 +59,7 @@ class Findings:
 
 
 def best(table: pd.DataFrame) -> pd.Series:
-    """The highest mean among the settings that have a rank, or of all where none has."""
+    """The best mean among the settings that have a rank, or of all where none has."""
     ranked = table[table["rank"].notna()]
     return (ranked if len(ranked) else table).iloc[0]
 
@@ -66,17 +67,24 @@ def best(table: pd.DataFrame) -> pd.Series:
 def find(comparison: Comparison) -> Findings:
     table = board(comparison)
     of_winner = comparison.runs[comparison.labels == best(table)["label"]]
-    test = intervals.mean_share(of_winner["test"].dropna().to_numpy(dtype=float))
-    images = comparison.examples.get("test")
+    test = average(comparison, of_winner["test"].dropna().to_numpy(dtype=float))
+    images = comparison.examples.get("test") if comparison.ranking.is_accuracy else None
     binomial = (
         intervals.binomial(test.value, images) if images and math.isfinite(test.value) else None
     )
-    runs = comparison.runs.assign(error=log_error(comparison))
-    accuracy = scale(runs, comparison, "score")
-    error = scale(runs, comparison, "error")
-    best_run = of_winner.loc[of_winner["score"].idxmax()]
-    notes = [*remarks(comparison, table), *accuracy.analysis.notes]
-    return Findings(comparison, table, best_run, test, binomial, accuracy, error, notes)
+    score, error = scale(comparison.runs, comparison, "score"), None
+    if comparison.ranking.is_accuracy:
+        error = scale(comparison.runs.assign(error=log_error(comparison)), comparison, "error")
+    best_run = of_winner.loc[(comparison.ranking.sign * of_winner["score"]).idxmax()]
+    notes = [*remarks(comparison, table), *score.analysis.notes]
+    return Findings(comparison, table, best_run, test, binomial, score, error, notes)
+
+
+def average(comparison: Comparison, values: Scores) -> Estimate:
+    """The mean of what ranks, with its interval, which for an accuracy ends at 0 and 1."""
+    if comparison.ranking.is_accuracy or not len(values):
+        return intervals.mean_share(values)
+    return intervals.mean(values)
 
 
 def board(comparison: Comparison) -> pd.DataFrame:
@@ -84,16 +92,16 @@ def board(comparison: Comparison) -> pd.DataFrame:
 
     `rank` is one more than the number of settings that are better beyond chance, `tied` how many
     others it is not told apart from (both None where seeds are too few to tell), `tie` whether the
-    highest mean is among them; `blocked` is the rank where seeds are blocks. `binomial_low` and
+    best mean is among them; `blocked` is the rank where seeds are blocks. `binomial_low` and
     `_high` are what so many images leave; `seconds` is a median and `parameters` a mean;
-    `front_seconds` and `front_parameters` whether no setting costs no more and scores no less.
+    `front_seconds` and `front_parameters` whether no setting costs no more and scores no worse.
     """
-    runs, images = comparison.runs, comparison.examples.get(comparison.selected_on)
+    runs, images, sign = comparison.runs, comparison.images, comparison.ranking.sign
     grouped = runs.groupby(comparison.labels, sort=False)
     scores = {name: group["score"].to_numpy(dtype=float) for name, group in grouped}
     table = grouped[[*comparison.settings]].first() if comparison.settings else pd.DataFrame()
     table = table.reindex(list(scores))
-    estimates = [intervals.mean_share(values) for values in scores.values()]
+    estimates = [average(comparison, values) for values in scores.values()]
     table["n"] = [estimate.n for estimate in estimates]
     table["mean"] = [estimate.value for estimate in estimates]
     table["low"] = [estimate.low for estimate in estimates]
@@ -104,23 +112,24 @@ def board(comparison: Comparison) -> pd.DataFrame:
         known = table[cost].notna()
         table[f"front_{cost}"] = False
         table.loc[known, f"front_{cost}"] = intervals.front(
-            table[cost][known], table["mean"][known]
+            table[cost][known], sign * table["mean"][known]
         )
     if images:
         bounds = [intervals.binomial(estimate.value, images) for estimate in estimates]
         table["binomial_low"], table["binomial_high"] = zip(*bounds, strict=True)
-    table = ranked(table, list(scores.values()), images)
+    table = ranked(table, [sign * values for values in scores.values()], images)
     table["blocked"] = blocked_ranks(comparison).reindex(table.index)
     table.index.name = "label"
-    table = table.reset_index().sort_values("mean", ascending=False, kind="stable")
+    table = table.reset_index().sort_values("mean", ascending=sign < 0, kind="stable")
     return table.reset_index(drop=True)
 
 
 def ranked(table: pd.DataFrame, scores: Sequence[Scores], images: int | None) -> pd.DataFrame:
-    """With `rank`, `tied` and `tie`."""
+    """With `rank`, `tied` and `tie`; higher scores are better."""
     better = intervals.better(scores, images)
     told = table["n"].gt(1) | bool(images and table["n"].max() == 1)
-    candidates = table["mean"].where(told, -1) if told.any() else table["mean"]
+    means = pd.Series([intervals.average(values) for values in scores], table.index)
+    candidates = means.where(told, -math.inf) if told.any() else means
     ties = ~better[candidates.to_numpy().argmax()] & (told if told.any() else True)
     rank = pd.Series(1 + better.sum(axis=0), table.index, dtype=object)
     alike = ~(better | better.T)[:, told.to_numpy()]
@@ -129,8 +138,10 @@ def ranked(table: pd.DataFrame, scores: Sequence[Scores], images: int | None) ->
 
 
 def by_seed(comparison: Comparison) -> pd.DataFrame | None:
-    """Scores with a row for each seed, a column for each setting; None where any is missing."""
-    wide = comparison.runs.assign(label=comparison.labels).pivot(
+    """Scores, higher ones better, with a row for each seed, a column for each setting; None where
+    any is missing."""
+    scores = comparison.ranking.sign * comparison.runs["score"]
+    wide = comparison.runs.assign(label=comparison.labels, score=scores).pivot(
         index=SEED, columns="label", values="score"
     )
     complete = min(wide.shape) > 1 and wide.notna().all(axis=None)
@@ -142,8 +153,7 @@ def blocked_ranks(comparison: Comparison) -> pd.Series:
     wide = by_seed(comparison)
     if wide is None:
         return pd.Series(dtype=object)
-    images = comparison.examples.get(comparison.selected_on)
-    least = intervals.least_difference_blocked(wide.to_numpy(dtype=float), images)
+    least = intervals.least_difference_blocked(wide.to_numpy(dtype=float), comparison.images)
     means = wide.mean().to_numpy()
     better = np.subtract.outer(means, means) > least
     return pd.Series(1 + better.sum(axis=0), wide.columns, dtype=object)
@@ -154,8 +164,7 @@ def least_difference(comparison: Comparison) -> float:
     scores = [group.to_numpy() for _, group in comparison.runs.groupby(comparison.labels)["score"]]
     if len(scores) < 2:
         return math.nan
-    images = comparison.examples.get(comparison.selected_on)
-    least = intervals.least_differences(scores, images)
+    least = intervals.least_differences(scores, comparison.images)
     return float(np.median(least[np.triu_indices(len(scores), 1)]))
 
 
@@ -191,9 +200,13 @@ def scale(runs: pd.DataFrame, comparison: Comparison, column: str) -> Scale:
 def merged(
     runs: pd.DataFrame, levels: Mapping[str, list[str]]
 ) -> tuple[pd.DataFrame, dict[str, list[str]], list[str]]:
-    """Factors of which one follows from the other, as one factor: nobody can tell them apart."""
+    """Factors of which one follows from the other, as one factor: nobody can tell them apart.
+
+    One that is nested within another is told within it.
+    """
     kept, notes = dict(levels), []
-    for one, other in itertools.combinations(levels, 2):
+    nests = nesting(runs[list(levels)])
+    for one, other in itertools.combinations([key for key in levels if key not in nests], 2):
         if one in kept and other in kept and follows(runs, one, other):
             together = f"{one} + {other}"
             runs = runs.assign(**{together: label(runs, [one, other])})
@@ -230,10 +243,12 @@ def remarks(comparison: Comparison, table: pd.DataFrame) -> list[str]:
             "set and its accuracy is too high by what selection gains"
         )
     if table["n"].max() < 2:
-        said.append(
-            "one seed a setting: no interval over seeds; ties are by the images' binomial error "
-            "alone, which says nothing of another seed"
+        ties = (
+            "ties are by the images' binomial error alone, which says nothing of another seed"
+            if comparison.ranking.is_accuracy
+            else "nothing is told apart"
         )
+        said.append(f"one seed a setting: no interval over seeds; {ties}")
     elif table["n"].max() == 2:
         said.append("two seeds a setting tell little apart; three or more do better")
     elif table["n"].min() < 2:
@@ -244,6 +259,11 @@ def remarks(comparison: Comparison, table: pd.DataFrame) -> list[str]:
         said.append(f"{len(comparison.failures)} runs have no result to compare: see their list")
     if comparison.unrecorded > 0:
         said.append(f"{comparison.unrecorded} combinations of the sweep are not on record")
+    if comparison.stopped:
+        said.append(
+            f"{comparison.stopped} of {len(comparison.runs)} runs stopped early: epochs are what "
+            f"was asked for, stopping/epoch on record is what was trained"
+        )
     if comparison.superseded:
         said.append(
             f"{comparison.superseded} older runs of the same settings and seed, by other code or "

@@ -27,18 +27,22 @@ from factorial.comparison.figures import (
 )
 from factorial.comparison.findings import Findings, find
 from factorial.comparison.folder import replacing, require_own
-from factorial.comparison.table import ABSENT, is_number, load
+from factorial.comparison.table import is_number, load
 from factorial.record import predictions
 from factorial.record.predictions import Predictions
 from factorial.record.selection import Selection
 from factorial.record.store import Store, artifact, attach
 from factorial.settings.messages import BadInput, reason
+from factorial.settings.names import ABSENT
 
 PRINTED = 20  # settings, on the screen
 
 
 class Picture(NamedTuple):
-    """A figure of the report; `draw` gives None where there is nothing to show."""
+    """A figure of the report; `draw` gives None where there is nothing to show.
+
+    Its title may name what ranks, `measure`, and what `bars` stand for.
+    """
 
     name: str
     title: str
@@ -47,11 +51,11 @@ class Picture(NamedTuple):
 
 PICTURES = (
     Picture("leaderboard", "Leaderboard", leaderboard.leaderboard),
-    Picture("cost", "Accuracy against cost", leaderboard.cost),
+    Picture("cost", "{measure} against cost", leaderboard.cost),
     Picture("shares", "Which factor explains the differences", factors.shares),
     Picture("interactions", "Two factors at a time", factors.interactions),
     Picture("map", "Map of the grid", maps.thematic),
-    Picture("charts", "Error, gap and time in every cell of the grid", maps.charts),
+    Picture("charts", "{bars} in every cell of the grid", maps.charts),
     Picture("curves", "Learning curves", curves.learning),
     Picture("sensitivity", "Sensitivity to the learning rate", sensitivity.sensitivity),
     Picture("gradients", "Gradient in each layer", curves.gradients),
@@ -69,12 +73,12 @@ FILES = (
 )
 
 
-def publish(store: Store, chosen: Selection, place: str | None = None) -> None:
+def publish(store: Store, chosen: Selection, rank_by: str, place: str | None = None) -> None:
     """Write the report, attach it to its sweep, and say what it says. Raises BadInput."""
     folder = Path(place).resolve() if place else store.outputs / "report" / chosen.slug
     require_own(folder, FILES)
     with threadpool_limits(1, user_api="blas"):  # on small matrices its threads only wait
-        findings = find(load(store, chosen))
+        findings = find(load(store, chosen, rank_by))
     seen = winners_predictions(store, findings)
     write(findings, seen, folder)
     show(findings, seen, folder)
@@ -111,8 +115,13 @@ def draw(
     findings: Findings, seen: Predictions | None, folder: Path
 ) -> tuple[list[dict[str, str]], list[str]]:
     """Every figure of the findings, and of what the winner misreads."""
+    of = findings.comparison.ranking
+    said = {
+        "measure": of.words.capitalize(),
+        "bars": "Error, gap and time" if of.is_accuracy else "Gap and time",
+    }
     wanted: list[tuple[str, str, Callable[[], Figure | None]]] = [
-        (name, title, partial(make, findings)) for name, title, make in PICTURES
+        (name, title.format(**said), partial(make, findings)) for name, title, make in PICTURES
     ]
     if seen is not None:
         wanted += [(name, title, partial(make, findings, seen)) for name, title, make in MISREAD]
@@ -152,6 +161,7 @@ def render(
 ) -> str:
     return template(name).render(
         title=findings.comparison.title,
+        note=findings.comparison.note,
         counts=rows.counts(findings),
         sentences=wording.summary(findings, chance(seen)),
         method=wording.method(findings),
@@ -162,7 +172,7 @@ def render(
         effects=rows.level_effects(findings),
         squares=rows.squares(findings),
         variance=rows.variance(findings),
-        rest=findings.accuracy.analysis.rest,
+        rest=findings.score.analysis.rest,
         failures=rows.failures(findings),
         missing=rows.missing(findings),
     )
@@ -199,12 +209,13 @@ def metrics(findings: Findings) -> dict[str, Any]:
     """The numbers of the report for a program; null where there is none."""
     best, comparison = findings.winner, findings.comparison
     score = intervals.Estimate(best["mean"], best["low"], best["high"], int(best["n"]))
-    analysis = findings.accuracy.analysis.table
+    analysis = findings.score.analysis.table
     return {
         "runs": len(comparison.runs),
         "settings": len(findings.board),
         "failed": len(comparison.failures),
         "selected_on": comparison.selected_on,
+        "ranked_by": f"{comparison.selected_on}/{comparison.ranking.name}",
         "winner": best["label"],
         "tied": findings.tied,
         "score": numbers(score),

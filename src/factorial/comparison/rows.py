@@ -21,7 +21,7 @@ def board(findings: Findings) -> Rows:
             cells["blocked"] = str(row["blocked"])
         cells |= {name(key): str(row[key]) for key in comparison.settings}
         cells["n"] = str(row["n"])
-        cells[f"{comparison.selected_on} accuracy"] = share(row["mean"])
+        cells[comparison.measure] = share(row["mean"])
         if table["n"].max() > 1:
             cells["95 % interval"] = span(row["low"], row["high"])
         if "binomial_low" in row:
@@ -51,40 +51,33 @@ def counts(findings: Findings) -> dict[str, int]:
 
 
 def level_effects(findings: Findings) -> Rows:
-    """Each level against its factor's first, as a difference and as a factor of the error."""
-    pairs = zip(
-        findings.accuracy.levels.itertuples(), findings.error.levels.itertuples(), strict=True
-    )
-    return [
-        {
-            "factor": name(row.factor),
-            "level": row.level,
-            "against": row.against,
-            "accuracy": estimate(row.estimate, sign=True),
-            "error": times(error.estimate),
-            "averaged over": f"{row.over} settings",
-        }
-        for row, error in pairs
-    ]
+    """Each level against its factor's first, as a difference and, where there is one, as a factor
+    of the error."""
+    rows = []
+    errors = [] if findings.error is None else findings.error.levels["estimate"].tolist()
+    for place, row in enumerate(findings.score.levels.itertuples()):
+        cells = {"factor": name(row.factor), "level": row.level, "against": row.against}
+        cells[findings.comparison.ranking.words] = estimate(row.estimate, sign=True)
+        if errors:
+            cells["error"] = times(errors[place])
+        rows.append(cells | {"averaged over": f"{row.over} settings"})
+    return rows
 
 
 def squares(findings: Findings) -> Rows:
     """Two factors of two levels: alone, together, and what is beyond their sum."""
-    if findings.accuracy.square is None or findings.error.square is None:
+    if findings.score.square is None:
         return []
-    first, second = findings.accuracy.factors
+    first, second = findings.score.factors
     labels = (f"{name(first)} alone", f"{name(second)} alone", "both", "interaction")
-    return [
-        {
-            "": words,
-            "accuracy": estimate(one, sign=True),
-            "within seeds": within_seeds(findings.accuracy, place),
-            "error": times(other),
-        }
-        for place, (words, one, other) in enumerate(
-            zip(labels, findings.accuracy.square, findings.error.square, strict=True)
-        )
-    ]
+    rows = []
+    for place, (words, one) in enumerate(zip(labels, findings.score.square, strict=True)):
+        cells = {"": words, findings.comparison.ranking.words: estimate(one, sign=True)}
+        cells["within seeds"] = within_seeds(findings.score, place)
+        if findings.error is not None and findings.error.square is not None:
+            cells["error"] = times(findings.error.square[place])
+        rows.append(cells)
+    return rows
 
 
 def within_seeds(scale: Scale, place: int) -> str:
@@ -92,10 +85,11 @@ def within_seeds(scale: Scale, place: int) -> str:
 
 
 def variance(findings: Findings) -> Rows:
-    """The analysis of variance, of accuracy beside that of log error."""
-    log = findings.error.analysis.table.set_index("term")
+    """The analysis of variance, of an accuracy beside that of its log error."""
+    error = findings.error
+    log = None if error is None else error.analysis.table.set_index("term")["share"]
     rows = []
-    for row in findings.accuracy.analysis.table.itertuples():
+    for row in findings.score.analysis.table.itertuples():
         has = math.isfinite(row.low)
         rows.append(
             {
@@ -105,11 +99,10 @@ def variance(findings: Findings) -> Rows:
                 "95 % interval": f"{row.low:.1%} to {row.high:.1%}" if has else "",
                 "F": f"{row.F:.4g}" if math.isfinite(row.F) else "",
                 "p": p_value(row.p),
-                "share, log error": f"{log['share'][row.term]:.1%}"
-                if row.term in log.index
-                else "",
             }
         )
+        if log is not None:
+            rows[-1]["share, log error"] = f"{log[row.term]:.1%}" if row.term in log.index else ""
     return rows
 
 

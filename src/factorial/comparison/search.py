@@ -83,6 +83,7 @@ def write(trials: Trials, shares: dict[str, float], notes: list[str], folder: Pa
         for name, source in PAGES.items():
             page = template(source).render(
                 title=trials.title,
+                note=trials.note,
                 counts=counts(trials),
                 sentences=sentences(trials),
                 confirm=trials.confirm,

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from factorial.comparison.ranking import Ranking, ranking
 from factorial.record import reading
 from factorial.record.reading import GRADIENTS, RecordedRun
 from factorial.record.selection import Selection
 from factorial.record.store import Store, points
 from factorial.settings.messages import BadInput
-from factorial.settings.names import GROUPS
+from factorial.settings.metrics import VALIDATION
+from factorial.settings.names import ABSENT, GROUPS, is_within
 
-ABSENT = "-"  # the level of a setting that a run does not have
 SEED = "seed"
 UNSPLIT = "no validation split, while other runs have one: they can't be ranked together"
 CLASS = "._target_"  # how the key of a class that was typed ends
-# whatever their values, they are no factors: they change no more than low bits
-NO_FACTORS = ("threads",)
+# whatever their values, they are no factors: they change no more than low bits, or nothing
+NO_FACTORS = ("threads", "metrics")
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ class Comparison:
     """What a report is made from; nothing of it is drawn or estimated yet.
 
     `runs` has a row for each run with a result: a column for each factor (levels as text), `seed`,
-    `score` and `test` (shares), `published` (test, on unscaled pixels), `gap` (held-out loss
-    less training loss, nats), `seconds`, `parameters`, `id`, and `source`, the run that trained.
+    `score` and `test` (of what ranks), `published` (test accuracy, on unscaled pixels), `gap`
+    (held-out loss less training loss, nats), `seconds`, `parameters`, `id`, and `source`, the run
+    that trained.
     `settings` are the factors without the seed, `levels` their levels in order.
     `failures` are runs without a result (factors, seed, `reason`), `missing` are combinations of
     levels that a sweep declared and no run on record has.
@@ -49,9 +51,22 @@ class Comparison:
     missing: pd.DataFrame
     curves: pd.DataFrame
     selected_on: str  # the split that ranks: validation or test
+    ranking: Ranking
     examples: Mapping[str, int]  # in each split, where that is on record
     superseded: int  # older runs of the same settings and seed, by other code or data
     unrecorded: int  # combinations of the sweep that are not on record (any more, or yet)
+    stopped: int  # runs that ended before the epochs that were asked for
+    note: str = ""  # what somebody has said of the sweep
+
+    @property
+    def measure(self) -> str:
+        """What ranks, in words."""
+        return f"{self.selected_on} {self.ranking.words}"
+
+    @property
+    def images(self) -> int | None:
+        """How many images an accuracy that ranks is a share of; None for what is no such share."""
+        return self.examples.get(self.selected_on) if self.ranking.is_accuracy else None
 
     @property
     def labels(self) -> pd.Series:
@@ -87,9 +102,10 @@ def word(key: str, name: str, level: str) -> str:
     return level if key in GROUPS or key.endswith(CLASS) else f"{name}={level}"
 
 
-def load(store: Store, chosen: Selection) -> Comparison:
-    """Raises BadInput where no run has a result."""
-    table = pd.DataFrame([row(run) for run in chosen.runs])
+def load(store: Store, chosen: Selection, rank_by: str) -> Comparison:
+    """Raises BadInput where no run has a result by the metric `rank_by`."""
+    ranked_by = ranking(rank_by, chosen.runs)
+    table = pd.DataFrame([row(run, ranked_by) for run in chosen.runs])
     params = pd.DataFrame([tidy(run.params) for run in chosen.runs]).fillna(ABSENT)
     factors = factors_of(params, chosen.factors)
     for key in chosen.factors:
@@ -98,18 +114,20 @@ def load(store: Store, chosen: Selection) -> Comparison:
     table = pd.concat([table, params[[key for key in params if key in {*factors, SEED}]]], axis=1)
     if SEED not in table:
         table[SEED] = "0"
-    selected_on = "validation" if table["validation"].notna().any() else "test"
+    is_split = table["validation"].notna().any() or not ranked_by.is_accuracy
+    selected_on = "validation" if is_split else "test"
     table["score"] = table[selected_on]
-    for share in ("test", "published"):
-        table[share] = table[share].where(table[share].between(0, 1))
-    is_result = table["reason"].eq("") & table["score"].between(0, 1)
+    table["test"] = table["test"].where(table["test"].map(ranked_by.is_value))
+    table["published"] = table["published"].where(table["published"].between(0, 1))
+    is_result = table["reason"].eq("") & table["score"].map(ranked_by.is_value)
     if not is_result.any():
         raise BadInput(f"{chosen.title}: none of its {len(table)} runs has a result to compare")
     settings = [key for key in factors if key != SEED]
     failures = table[~is_result].copy()
     unexplained = failures["reason"].eq("")
-    failures.loc[unexplained, "reason"] = f"no {selected_on}/accuracy from 0 to 1 is on record"
-    if selected_on == "validation":
+    span = " from 0 to 1" if ranked_by.is_accuracy else ""
+    failures.loc[unexplained, "reason"] = f"no {selected_on}/{ranked_by.name}{span} is on record"
+    if selected_on == "validation" and ranked_by.is_accuracy:
         unsplit = unexplained & failures["validation"].isna() & failures["test"].between(0, 1)
         failures.loc[unsplit, "reason"] = UNSPLIT
     runs, superseded = newest(table[is_result], [*settings, SEED])
@@ -126,15 +144,18 @@ def load(store: Store, chosen: Selection) -> Comparison:
         shared=shared(params, [*factors, SEED]),
         failures=failures.reset_index(drop=True),
         missing=absent(table, chosen.factors, size) if chosen.factors else pd.DataFrame(),
-        curves=curves(store, runs["id"].tolist(), layers_of(chosen.runs)),
+        curves=curves(store, runs["id"].tolist(), rank_by, layers_of(chosen.runs)),
         selected_on=selected_on,
+        ranking=ranked_by,
         examples=next((run.sizes for run in chosen.runs if run.sizes), {}),
         superseded=superseded,
         unrecorded=size - len(table),
+        stopped=sum("stopped" in run.tags for run in chosen.runs if run.id in set(runs["id"])),
+        note=chosen.note,
     )
 
 
-def row(run: RecordedRun) -> dict[str, object]:
+def row(run: RecordedRun, ranked_by: Ranking) -> dict[str, object]:
     metrics, reason = defaultdict(lambda: math.nan, filter(is_finite, run.metrics.items())), ""
     if run.status != "FINISHED":
         reason = run.tags.get("failure", f"its status is {run.status}")
@@ -142,8 +163,8 @@ def row(run: RecordedRun) -> dict[str, object]:
         "id": run.id,
         "source": run.source,
         "touched": run.touched,
-        "validation": metrics["validation/accuracy"],
-        "test": metrics["test/accuracy"],
+        "validation": metrics[f"{VALIDATION}{ranked_by.name}"],
+        "test": metrics[f"test/{ranked_by.name}"],
         "published": metrics["test/accuracy_as_published"],
         "gap": metrics.get("validation/loss", metrics["test/loss"]) - metrics["train/loss"],
         "seconds": metrics["train/seconds"],
@@ -178,7 +199,9 @@ def factors_of(params: pd.DataFrame, declared: Mapping[str, Sequence[str]]) -> l
     A group's own settings that follow from its option (each optimizer has its learning rate) are
     no factors besides it.
     """
-    varying = [key for key in params if params[key].nunique() > 1 and key not in NO_FACTORS]
+    varying = [
+        key for key in params if params[key].nunique() > 1 and not is_within(key, NO_FACTORS)
+    ]
     ordered = sorted(declared or varying, key=lambda key: key not in GROUPS)
     return [key for key in ordered if declared or not follows(params, key, key.partition(".")[0])]
 
@@ -238,9 +261,9 @@ def layers_of(runs: Sequence[RecordedRun]) -> list[str]:
     return reading.layers({name for run in runs for name in run.metrics})
 
 
-def curves(store: Store, runs: list[str], layers: list[str]) -> pd.DataFrame:
+def curves(store: Store, runs: list[str], rank_by: str, layers: list[str]) -> pd.DataFrame:
     """Every epoch of every run, a query for each metric."""
-    names = ["train/loss", "validation/loss", "validation/accuracy", *layers]
+    names = dict.fromkeys(["train/loss", "validation/loss", rank_by, *layers])
     columns = {
         name: pd.DataFrame(
             [(run, step, value) for run, pairs in points(store, runs, name).items()

@@ -39,6 +39,7 @@ class Trials:
     sampler: str
     curves: list[dict[int, float]]
     confirm: str
+    note: str = ""  # what somebody has said of the search
 
     @property
     def best(self) -> Any:
@@ -97,6 +98,7 @@ def read(document: Mapping[str, Any], chosen: Selection) -> Trials:
         str(document["sampler"]),
         curves,
         str(document["confirm"]),
+        chosen.note,
     )
 
 

@@ -45,9 +45,11 @@ def summary(findings: Findings, chance: float | None = None) -> list[str]:
     `chance` is the test accuracy of always answering the most frequent class.
     """
     sentences = [winner(findings, chance)]
-    if findings.accuracy.square is not None:
-        sentences += [both_factors(findings), errors(findings)]
-    if not findings.accuracy.analysis.table.empty:
+    if findings.score.square is not None:
+        sentences.append(both_factors(findings))
+    if findings.error is not None and findings.error.square is not None:
+        sentences.append(errors(findings, findings.error.square))
+    if not findings.score.analysis.table.empty:
         sentences.append(variance(findings))
     if ACTIVATION in findings.comparison.settings and "layer 2" in findings.comparison.curves:
         sentences.append(vanishing(findings))
@@ -56,47 +58,49 @@ def summary(findings: Findings, chance: float | None = None) -> list[str]:
 
 def winner(findings: Findings, chance: float | None = None) -> str:
     """Which setting is best; none where nothing tells any from another, or from chance."""
-    on, n = findings.comparison.selected_on, findings.test.n
+    measure, n, of = findings.comparison.measure, findings.test.n, findings.comparison.ranking
     if not n:
-        return f"{chosen(findings)}; its test accuracy is not on record."
+        return f"{chosen(findings)}; its test {of.words} is not on record."
     seeds = f"{n} seed{'s' if n > 1 else ''}"
     images = findings.comparison.examples.get("test")
     error = ""
     if findings.test_binomial:
         low, high = map(share, findings.test_binomial)
         error = f"; {images:,} images alone leave {low} to {high}"
+    if not of.is_accuracy:
+        chance = None
     if chance is not None and images and findings.test.value <= binomial(chance, images)[1]:
         return (
-            f"No winner: even {findings.winner['label']}, the highest by {on} accuracy, is at "
+            f"No winner: even {findings.winner['label']}, the {of.most} by {measure}, is at "
             f"chance, with a test accuracy of {estimate(findings.test)} over {seeds}; always the "
             f"most frequent class gives {share(chance)}."
         )
-    if on == "test":
+    if findings.comparison.selected_on == "test":
         return (
             f"{chosen(findings)}: {estimate(findings.test)} on the test set that chose it, over "
             f"{seeds}{error}."
         )
-    return (
-        f"{chosen(findings)}. Its test accuracy is {estimate(findings.test)}, over {seeds}{error}."
-    )
+    quoted = f"{estimate(findings.test)}, over {seeds}{error}"
+    return f"{chosen(findings)}. Its test {of.words} is {quoted}."
 
 
 def chosen(findings: Findings) -> str:
-    best, on, tied = findings.winner["label"], findings.comparison.selected_on, findings.tied
+    best, measure, tied = findings.winner["label"], findings.comparison.measure, findings.tied
     if tied and tied + 1 == len(findings.board):
-        return f"No winner: all {tied + 1} settings tie by {on} accuracy; the highest is {best}"
+        most = findings.comparison.ranking.most
+        return f"No winner: all {tied + 1} settings tie by {measure}; the {most} is {best}"
     others = f", a tie with {tied} other{'s' if tied > 1 else ''}" if tied else ""
-    return f"Best by {on} accuracy is {best}{others}"
+    return f"Best by {measure} is {best}{others}"
 
 
 def both_factors(findings: Findings) -> str:
     """What each factor alone brings, both together, and what of that is their interaction."""
-    square = findings.accuracy.square
+    square = findings.score.square
     assert square is not None
-    (first, one), (second, two) = findings.accuracy.factors.items()
+    (first, one), (second, two) = findings.score.factors.items()
     return (
-        f"From {one[0]} with {two[0]} ({findings.comparison.selected_on} accuracy "
-        f"{share(findings.accuracy.base)}), "
+        f"From {one[0]} with {two[0]} ({findings.comparison.measure} "
+        f"{share(findings.score.base)}), "
         f"{brings((name(first), one[1]), (name(second), two[1]), square)}{conditions(findings)}."
     )
 
@@ -111,10 +115,8 @@ def brings(first: tuple[str, str], second: tuple[str, str], square: Square) -> s
     )
 
 
-def errors(findings: Findings) -> str:
-    square = findings.error.square
-    assert square is not None
-    first, second = findings.accuracy.factors
+def errors(findings: Findings, square: Square) -> str:
+    first, second = findings.score.factors
     return (
         f"As a factor of the error: {name(second)} alone {times(square.second)}, {name(first)} "
         f"alone {times(square.first)}, both together {times(square.both)}."
@@ -123,7 +125,7 @@ def errors(findings: Findings) -> str:
 
 def variance(findings: Findings) -> str:
     """Shares of the total sum of squares, the largest first; those of nearly nothing together."""
-    table = findings.accuracy.analysis.table.sort_values("share", ascending=False)
+    table = findings.score.analysis.table.sort_values("share", ascending=False)
     is_small = table["high"].fillna(table["share"]) < LEAST_SHARE
     parts = [
         f"{line.term} {line.share:.1%}"
@@ -132,7 +134,7 @@ def variance(findings: Findings) -> str:
     ]
     if count := int(is_small.sum()):
         parts.append(f"{count} {'others' if count > 1 else 'other'} below {LEAST_SHARE:.1%}")
-    return f"Of the variance in {findings.comparison.selected_on} accuracy: {', '.join(parts)}."
+    return f"Of the variance in {findings.comparison.measure}: {', '.join(parts)}."
 
 
 def vanishing(findings: Findings) -> str:
@@ -156,11 +158,12 @@ def left_of_the_gradient(comparison: Comparison) -> pd.Series:
 
 def method(findings: Findings) -> str:
     """How ranks are made, and how large a difference these seeds can show."""
+    most = findings.comparison.ranking.most
     told = (
         "Rank: one more than the number of settings that are better by more than chance gives all "
         "of them (Games and Howell, 5 % for all pairs together; each pair has its own variances, "
         "and the degrees of freedom of its smaller group, n - 1). Tied: how many others a setting "
-        "is not told apart from; = : the highest mean is among them, or it is the highest. Ranks "
+        f"is not told apart from; = : the {most} mean is among them, or it is the {most}. Ranks "
         "need not follow the means, where one setting varies more than another."
     )
     least = least_difference(findings.comparison)

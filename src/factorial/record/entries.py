@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 from factorial.record import remote
 from factorial.record.refusals import is_of_mlflow, is_out_of_reach
 from factorial.settings.messages import BadInput, shown
+from factorial.settings.rules import LONGEST_TEXT
 
 Entry = Mapping[str, Any]  # JSON
 
 AT_ONCE = 1000  # points in one write: MLflow would divide more, and a row with them
-LONGEST_TAG = 8000  # characters; MLflow cuts a longer one silently
 
 
 def joined(entries: Iterable[Entry]) -> tuple[Entry, int]:
@@ -68,7 +68,7 @@ class Place(NamedTuple):
                 batch = [Metric(name, value, at, step) for name, step, value, at in points]
                 self.client.log_batch(self.run, metrics=batch)
             case {"tag": tag, "value": value}:
-                self.client.set_tag(self.run, tag, value[:LONGEST_TAG])
+                self.client.set_tag(self.run, tag, value[:LONGEST_TEXT])
             case {"data": data}:
                 self.log_input(DataSet(**data).as_input())
             case {"file": name}:

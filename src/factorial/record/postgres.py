@@ -33,14 +33,16 @@ def running(folder: Path) -> Iterator[str]:
         stop(programs, folder)
     port = free_port()
     options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
-    require(programs / "pg_ctl", "start", "-w", "-D", folder, "-l", folder / "log", "-o", options)
+    start = ("start", "-w", "-D", folder, "-l", folder / "log", "-o", options)
     try:
+        require(programs / "pg_ctl", *start)
         password = secret_of(folder).read_text()
         uri = f"postgresql+psycopg2://{ROLE}:{password}@127.0.0.1:{port}/postgres"
         set_up(uri)
         yield uri
     finally:
-        stop(programs, folder)
+        if is_running(folder):
+            stop(programs, folder)
 
 
 def set_up(uri: str) -> None:

@@ -16,8 +16,9 @@ Array = NDArray[Any]
 class Predictions(NamedTuple):
     """Of n test examples: classes as uint8 [n], cross-entropies in nats as float32 [n].
 
-    `hardest` are the indices of the misread examples with the highest loss, worst first, `images`
-    their pixels as stored: uint8 [k, *shape].
+    Above 256 classes they are uint16. `hardest` are the indices of the misread examples with the
+    highest loss, worst first, `images` their pixels as stored: uint8 [k, channels, height, width],
+    in older records [k, height, width].
     """
 
     labels: Array
@@ -35,7 +36,8 @@ def pack(logits: Array, labels: Array, images: Array) -> bytes:
     predicted = logits.argmax(axis=1)
     misread = np.flatnonzero(predicted != labels)
     hardest = misread[np.argsort(-losses[misread], kind="stable")[:SHOWN]]
-    small = labels.astype(np.uint8), predicted.astype(np.uint8), losses.astype(np.float32)
+    numbers = np.min_scalar_type(logits.shape[1] - 1)
+    small = labels.astype(numbers), predicted.astype(numbers), losses.astype(np.float32)
     return save(Predictions(*small, hardest, images[hardest])._asdict())
 
 

@@ -16,6 +16,7 @@ from factorial.record.refusals import asking
 from factorial.record.store import Store, artifact, points
 from factorial.results import Epoch, Evaluation
 from factorial.settings.messages import BadInput
+from factorial.settings.metrics import VALIDATION
 
 CURVES = ("train/loss", "epoch_seconds", "validation/loss", "validation/accuracy")
 AT_ONCE = 5000  # runs in one page of a search
@@ -88,7 +89,7 @@ def search(store: Store, wanted: str, named: str | None = None) -> list[Recorded
     if store.client is None:
         return []
     runs: list[RecordedRun] = []
-    token = None
+    wanted, token = quoted(wanted), None
     while True:
         with asking(named or store.place):
             page = store.client.search_runs(
@@ -102,6 +103,15 @@ def search(store: Store, wanted: str, named: str | None = None) -> list[Recorded
         token = page.token
         if not token or not page:
             return runs
+
+
+def quoted(wanted: str) -> str:
+    """A filter with the names in backticks that MLflow only takes so: `metrics.test/accuracy`."""
+    return re.sub(
+        r"""('[^']*'|"[^"]*"|`[^`]*`)|\b(metrics|params|tags)\.([\w./-]*[/-][\w./-]*)""",
+        lambda part: part[1] or f"{part[2]}.`{part[3]}`",
+        wanted,
+    )
 
 
 def recorded(run: Any) -> RecordedRun:
@@ -141,7 +151,7 @@ def points_of(store: Store, run: RecordedRun) -> dict[tuple[str, int], float]:
     """A run's values by metric and step: its curves, and what closes it at step 0."""
     written = {
         (name, step): value
-        for name in (*CURVES, *layers(run.metrics))
+        for name in curves(run.metrics)
         for step, value in points(store, [run.id], name).get(run.id, [])
     }
     return written | {(k, 0): value for k, value in run.metrics.items() if not is_curve(k)}
@@ -149,19 +159,26 @@ def points_of(store: Store, run: RecordedRun) -> dict[tuple[str, int], float]:
 
 def rows(store: Store, run: RecordedRun) -> list[Epoch]:
     """A recorded run's curves, whole rows only."""
-    curves: dict[str, dict[int, float]] = {name: {} for name in (*CURVES, *layers(run.metrics))}
+    known: dict[str, dict[int, float]] = {name: {} for name in curves(run.metrics)}
     for (name, step), value in points_of(store, run).items():
-        if name in curves:
-            curves[name][step] = value
-    losses, seconds, validation, accuracy, *gradients = curves.values()
+        if name in known:
+            known[name][step] = value
+    held_out = {
+        name.removeprefix(VALIDATION): curve
+        for name, curve in known.items()
+        if name.startswith(VALIDATION) and curve
+    }
+    gradients = [known[name] for name in layers(run.metrics)]
     weights = digests(store, run)
-    whole = set(losses).intersection(*(curve for curve in curves.values() if curve))
+    whole = set(known["train/loss"]).intersection(*(curve for curve in known.values() if curve))
     return [
         Epoch(
             epoch,
-            losses[epoch],
-            Evaluation(validation[epoch], accuracy[epoch]) if validation else None,
-            seconds[epoch],
+            known["train/loss"][epoch],
+            Evaluation.of({name: curve[epoch] for name, curve in held_out.items()})
+            if held_out
+            else None,
+            known["epoch_seconds"][epoch],
             tuple(curve[epoch] for curve in gradients),
             weights.get(epoch, ""),
         )
@@ -183,7 +200,18 @@ def digests(store: Store, run: RecordedRun) -> dict[int, str]:
 
 def is_curve(name: str) -> bool:
     """Whether a metric has a value for each epoch, rather than one for the run."""
-    return name in CURVES or name.startswith(GRADIENTS)
+    return name in CURVES or name.startswith((VALIDATION, GRADIENTS))
+
+
+def curves(names: Iterable[str]) -> list[str]:
+    """The names of curves: those that every run may have, then whatever else is among `names`."""
+    names = list(names)
+    return [*CURVES, *own_metrics(names), *layers(names)]
+
+
+def own_metrics(names: Iterable[str]) -> list[str]:
+    """The metrics beside loss and accuracy that a run has of its validation examples, by name."""
+    return sorted(name for name in names if name.startswith(VALIDATION) and name not in CURVES)
 
 
 def layers(names: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from factorial.settings.messages import BadInput
 OUT_OF_REACH = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE")
 # Those that the same question will always meet; a password or a permission may be given yet
 FOR_GOOD = ("INVALID_PARAMETER_VALUE", "INVALID_STATE", "RESOURCE_DOES_NOT_EXIST")
+TOO_LARGE = 413  # HTTP's: a proxy's word on a file, or on a request to MLflow
 UNANSWERED = r"failed with (timeout )?exception .*"
 BY_401 = r"error code 401 |401 Client Error"
 WHO = (
@@ -62,9 +63,20 @@ def is_out_of_reach(error: Exception) -> bool:
 
 def may_pass(error: Exception) -> bool:
     """Whether a server may yet take what it has not taken now."""
+    if is_too_large(error):
+        return False
     if isinstance(error, OSError):  # those of the connection, and of HTTP, are
         return True
     return is_of_mlflow(error) and getattr(error, "error_code", None) not in FOR_GOOD
+
+
+def is_too_large(error: Exception) -> bool:
+    """Whether the size of what was sent was refused: it will have that size the next time, too."""
+    answer = getattr(error, "response", None)
+    is_status = getattr(answer, "status_code", None) == TOO_LARGE
+    return is_status or (
+        is_of_mlflow(error) and re.search(rf"error code {TOO_LARGE} ", str(error)) is not None
+    )
 
 
 def in_one_line(error: Exception) -> str:

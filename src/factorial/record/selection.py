@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from factorial.record import reading
+from factorial.record import labels, reading
 from factorial.record.reading import RecordedRun
 from factorial.record.refusals import asking
 from factorial.record.store import Store
@@ -30,6 +30,11 @@ class Selection(NamedTuple):
     parent: RecordedRun | None
     factors: Mapping[str, Sequence[str]]
 
+    @property
+    def note(self) -> str:
+        """What somebody has said of the sweep."""
+        return self.parent.tags.get(labels.NOTE, "") if self.parent else ""
+
 
 def select(store: Store, asked: Asked) -> Selection:
     """Raises BadInput, with what there is, where nothing is found."""
@@ -46,12 +51,14 @@ def select(store: Store, asked: Asked) -> Selection:
 
 
 def of_sweep(store: Store, identity: str | None) -> Selection:
-    """The newest sweep whose id, or whose parent run's, begins so; the newest of all for None."""
+    """The newest sweep of that name or, without one, whose id, or whose parent run's, begins so;
+    the newest of all for None."""
     sweeps = reading.search(store, "tags.command != '' and tags.sweep != ''")
     parents = sorted(sweeps, key=lambda run: run.touched)
     if not parents:
         raise BadInput("no sweep is on record; allowed is experiment=NAME, or a filter")
-    asked = [run for run in parents if begins(run, identity or "")]
+    asked = [run for run in parents if run.name == identity]
+    asked = asked or [run for run in parents if begins(run, identity or "")]
     if not asked:
         known = ", ".join(run.tags["sweep"][:8] for run in reversed(parents[-8:]))
         raise BadInput(f"sweep={identity}: allowed is one on record, the newest are {known}")
@@ -63,10 +70,12 @@ def of_sweep(store: Store, identity: str | None) -> Selection:
     short = file_name(parent.tags["sweep"][:8])
     if not runs:
         raise BadInput(f"sweep {short}: none of its runs is on record")
+    is_search = "search" in parent.tags
+    title = f"{'search' if is_search else 'sweep'} {short}"
+    if labels.is_named(parent):
+        title = f"{parent.name} ({title})"
     factors = {key: levels.split(", ") for key, levels in parent.params.items()}
-    if "search" in parent.tags:
-        return Selection(f"search {short}", short, once(runs), parent, {})
-    return Selection(f"sweep {short}", short, once(runs), parent, factors)
+    return Selection(title, short, once(runs), parent, {} if is_search else factors)
 
 
 def begins(run: RecordedRun, prefix: str) -> bool:

@@ -192,8 +192,18 @@ def files(store: Store, run: str = "*") -> list[Path]:
 
 
 def waiting(store: Store) -> int:
-    """How many runs have something on disk that their server may not have."""
-    return len({file.parents[1] for file in files(store)})
+    """How many runs have something on disk that their server may not have, and nobody sends."""
+    return len({file.parents[1] for file in files(store) if not is_being_sent(file)})
+
+
+def is_being_sent(file: Path) -> bool:
+    """Whether a living process holds it."""
+    lock = lock_of(file)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def deliver(store: Store, run: str = "*", wait: float = 0) -> Delivery:
@@ -215,7 +225,7 @@ def deliver(store: Store, run: str = "*", wait: float = 0) -> Delivery:
                 delivery.left[file] = "another process is sending it"
         except Exception as error:
             delivery.left[file] = in_one_line(error)
-            if isinstance(error, OSError) or may_pass(error):
+            if may_pass(error):
                 break  # nor will it take the others now
     return delivery
 

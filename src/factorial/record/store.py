@@ -211,10 +211,14 @@ def mlflow_page(tracking: Tracking, outputs: str) -> str:
     if tracking.kind != "local":
         return address(tracking, Path(outputs)) if tracking.kind == "server" else ""
     database = os.path.relpath(Path(outputs).resolve() / DATABASE).replace(os.sep, "/")
+    return f"{mlflow_program()} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"
+
+
+def mlflow_program() -> str:
+    """What a shell finds this environment's MLflow by."""
     beside = Path(sys.executable).with_name("mlflow")
-    program = shlex.quote(os.path.relpath(beside))
     if shutil.which("mlflow") == str(beside):
-        program = "mlflow"
-    elif shutil.which(beside) is None:  # found by a path, as in an environment on top of another
-        program = f"{shlex.quote(os.path.relpath(sys.executable))} -m mlflow"
-    return f"{program} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"
+        return "mlflow"
+    if shutil.which(beside) is None:  # found by a path, as in an environment on top of another
+        return f"{shlex.quote(os.path.relpath(sys.executable))} -m mlflow"
+    return shlex.quote(os.path.relpath(beside))

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from factorial.record import reading, remote, spool
-from factorial.record.entries import AT_ONCE, LONGEST_TAG, DataSet, Entry, Place
+from factorial.record.entries import AT_ONCE, DataSet, Entry, Place
 from factorial.record.files import write_atomically
-from factorial.record.reading import CURVES, GRADIENTS, RecordedRun, owner
+from factorial.record.reading import GRADIENTS, RecordedRun, owner
 from factorial.record.refusals import writing
 from factorial.record.store import Store
 from factorial.results import Diverged, Epoch
 from factorial.settings.messages import BadInput, is_stop, reason
+from factorial.settings.metrics import VALIDATION
+from factorial.settings.rules import LONGEST_TEXT
 
 log = logging.getLogger(__name__)
 
@@ -126,17 +128,17 @@ def now() -> int:
 
 
 def metrics_of(row: Epoch) -> dict[str, float]:
-    held_out = () if row.validation is None else row.validation
-    values = [row.train_loss, row.seconds, *held_out]
+    named = {} if row.validation is None else row.validation.named
+    held_out = {f"{VALIDATION}{name}": value for name, value in named.items()}
     gradients = {f"{GRADIENTS}{layer}": norm for layer, norm in enumerate(row.gradients, start=1)}
-    return dict(zip(CURVES, values, strict=False)) | gradients
+    return {"train/loss": row.train_loss, "epoch_seconds": row.seconds} | held_out | gradients
 
 
 def new(store: Store, name: str, tags: Mapping[str, str]) -> Run:
     if store.client is None:
         return Run(store, None)
     with writing():
-        tags = {key: value[:LONGEST_TAG] for key, value in {**tags, **owner()}.items()}
+        tags = {key: value[:LONGEST_TEXT] for key, value in {**tags, **owner()}.items()}
         created = store.client.create_run(store.experiment_id, run_name=name, tags=tags)
     return Run(store, created.info)
 
@@ -173,7 +175,7 @@ def require_told(store: Store, run: RecordedRun) -> None:
 def give_up(store: Store, run: RecordedRun, why: str) -> None:
     """End a run whose process is known to have died, on whichever host: another may go on."""
     with writing():
-        store.client.set_tag(run.id, "failure", why[:LONGEST_TAG])
+        store.client.set_tag(run.id, "failure", why[:LONGEST_TEXT])
         store.client.set_terminated(run.id, "FAILED")
 
 

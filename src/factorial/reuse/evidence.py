@@ -29,11 +29,27 @@ OWN: dict[str, Any] = {
     "plan": False,
     "fresh": True,
     "report": False,
+    "rank_by": "validation/accuracy",
     "tracking.kind": "off",
     "tracking.uri": None,
     "tracking.parent": None,
     "tracking.sweep": None,
+    "name": None,
+    "note": None,
+    "tags": {},
 }
+# What a record may be too old to say, as it was for every run then
+UNSAID: dict[str, Any] = {
+    "augmentation": {"shift": 0, "rotation": 0, "scale": 0, "shear": 0},
+    "label_smoothing": 0.0,
+    "clip_norm": None,
+    "ema_decay": None,
+    "data": {"normalisation": "none"},
+    "metrics": {},
+    "stopping": {"metric": None, "patience": 1, "min_delta": 0.0},
+}
+# Where the data lie, which is this machine's to say
+PLACES = ("root", "file", "cache")
 # Where a class of this package stands whose place an older record names
 MOVED = {"factorial.models.": "factorial.training.models."}
 TIMES = ("epoch_seconds", "train/seconds")  # no two runs take the same
@@ -129,10 +145,9 @@ def weights(store: Store, run: RecordedRun) -> str | None:
 
 
 def of_store(store: Store, run: RecordedRun) -> list[Row]:
-    names = [*reading.CURVES, *reading.layers(run.metrics)]
     rows = [
         (step, name, as_logged(value))
-        for name in names
+        for name in reading.curves(run.metrics)
         if name not in TIMES
         for step, value in points(store, [run.id], name).get(run.id, [])
     ]
@@ -186,15 +201,17 @@ def combination(
     known = {file.stem for file in (CONF / "data").glob("*.yaml")}
     if not isinstance(name, str) or name not in known:
         raise BadInput(f"data.name={name}: allowed is one of {', '.join(sorted(known))}")
-    here = OmegaConf.load(CONF / "data" / f"{name}.yaml")
-    root = OmegaConf.create({"outputs": changes["outputs"], "data": here}).data.get("root")
-    composed = OmegaConf.create(dict(config))
+    here: Any = OmegaConf.load(CONF / "data" / f"{name}.yaml")
+    place = OmegaConf.create({"outputs": changes["outputs"], "data": here}).data
+    places = {f"data.{key}": place[key] for key in PLACES if key in place}
+    composed: Any = OmegaConf.merge(UNSAID, dict(config))
     facts = {
-        f"data.{key}": OmegaConf.select(here, key)
+        f"data.{key}": here[key]
         for key in ("examples", "shape", "classes", "white")
+        if here[key] is not None
     }
-    for key, value in (OWN | facts | {"data.root": root} | dict(changes)).items():
-        OmegaConf.update(composed, key, value)
+    for key, value in (OWN | facts | places | dict(changes)).items():
+        OmegaConf.update(composed, key, value, merge=False)
     choices = {group: run.params.get(group, "") for group in GROUPS}
     return Combination(composed, choices, [])
 

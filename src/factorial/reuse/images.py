@@ -1,16 +1,15 @@
 """Image files as the data set has its images: grey, light on dark, centred, of one size."""
 
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from factorial.settings.messages import BadInput
+from factorial.training.pixels import DAMAGED, decode
 
-DAMAGED = (OSError, ValueError, SyntaxError, EOFError, struct.error)  # as Pillow says it
 FORMATS = ("PNG", "JPEG")
 SUFFIXES = (".png", ".jpg", ".jpeg")
 # The share of the side that a digit fills: MNIST's fit 20 pixels of 28 (LeCun et al., 1998)
@@ -34,12 +33,30 @@ def files(words: Sequence[str]) -> list[Path]:
     return files
 
 
+def pixels(file: Path, shape: Sequence[int], data: str) -> Array:
+    """An image as the data set has its own: float32 [*shape], 0 to 1. Raises BadInput.
+
+    Digits and the like are drawn light on dark; what else there is, is as it is, resized.
+    """
+    if data in FILLED:
+        return read(file, shape[-2:], data).reshape(shape)
+    mode = {1: "L", 3: "RGB"}.get(shape[0])
+    if mode is None or len(shape) != 3:
+        raise BadInput(f"data.shape={list(shape)}: allowed are [1 or 3, height, width]")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{file}: can't be read ({error.strerror}); allowed is an image") from error
+    image: Array = decode(content, file, mode, shape[-2:]).float().div(255).numpy()
+    return image
+
+
 def read(file: Path, shape: Sequence[int], data: str) -> Array:
-    """An image as float32 [*shape], 0 to 1, drawn light on dark. Raises BadInput."""
+    """An image as float32 [height, width], 0 to 1, drawn light on dark. Raises BadInput."""
     try:
         with Image.open(file, formats=FORMATS) as opened:
             grey = to_grey(opened)
-    except (*DAMAGED, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except DAMAGED as error:
         raise BadInput(f"{file}: no image that can be read; allowed are PNG and JPEG") from error
     background = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
     if background - grey.min() > grey.max() - background:  # dark on light, as on paper

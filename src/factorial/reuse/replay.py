@@ -15,7 +15,9 @@ from factorial.reuse.evidence import TIMES, RunFiles
 from factorial.reuse.verdict import DIFFERENT, IDENTICAL, Difference, Row, Verdict
 from factorial.runs.trial import Trial, prepare
 from factorial.settings import words
-from factorial.training import data, environment, trainer
+from factorial.settings.messages import BadInput, shown
+from factorial.settings.names import OWN
+from factorial.training import data, environment, stopping, trainer
 
 MOST_THREADS = 1024  # a record that asks for more is none
 
@@ -24,7 +26,7 @@ def replay(store: Store, recorded: RecordedRun, settings: dict[str, Any]) -> Ver
     """Execute a run again with no cache and no checkpoint, compare, record the verdict, say it."""
     tolerance = words.number("tolerance", settings["tolerance"], float, least=0, most=1)
     files = evidence.read(store, recorded)
-    changed = changes(files, settings, store)
+    changed = changes(files, settings, store) | place(files, settings)
     trial = prepare(evidence.combination(recorded, files.config, changed), refuse)
     console.say(f"replay of run {recorded.id}: {verdict.printable(recorded.name)}")
     with writing.recording(opened(store, recorded)) as run:
@@ -67,6 +69,21 @@ def changes(files: RunFiles, settings: dict[str, Any], store: Store) -> dict[str
     }
 
 
+def place(files: RunFiles, settings: dict[str, Any]) -> dict[str, Any]:
+    """Where its data lie, as the user says: a record is not asked. Raises BadInput."""
+    recorded: Any = files.config.get("data")
+    recorded = recorded if isinstance(recorded, dict) else {}
+    key = "file" if "file" in recorded else "root"
+    if settings["data"] is not None:
+        return {f"data.{key}": settings["data"]}
+    if recorded.get("name") in OWN and recorded.get(key) is not None:
+        raise BadInput(
+            f"data=null: allowed is where the images of run {files.run.id} lie; on record it is "
+            f"{shown(recorded[key])}"
+        )
+    return {}
+
+
 def refuse(_: list[str]) -> Any:
     raise AssertionError("a replay has no fallback")
 
@@ -93,10 +110,11 @@ def execute(trial: Trial, last: int) -> tuple[list[Epoch], dict[str, float], str
             line.epoch(row)
             if row.epoch > last:
                 break
-    closing, logits = trainer.final(state.model, splits.test, config)
+    closing, logits = trainer.final(state.evaluated, splits.test, config)
     seen = (logits, splits.test.labels, splits.test.images)
     packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
-    return rows, closing | trainer.best(rows), hashlib.sha256(packed).hexdigest()
+    ended = trainer.best(rows) | stopping.outcome(rows, config)
+    return rows, closing | ended, hashlib.sha256(packed).hexdigest()
 
 
 def flat(rows: Sequence[Epoch], closing: dict[str, float], seen: str) -> list[Row]:

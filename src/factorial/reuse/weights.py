@@ -1,5 +1,6 @@
 """A recorded run's model, with the weights that it ended with."""
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from factorial.reuse import evidence
 from factorial.settings import words
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Config
+from factorial.training.data import Scale
 from factorial.training.fingerprint import fingerprint
 from factorial.training.instantiate import instantiate
 
@@ -21,14 +23,20 @@ FILE = "weights.safetensors"
 
 
 def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[nn.Module, Config]:
-    """On the CPU, ready to predict. Raises BadInput."""
+    """On the CPU, ready to predict, with images of the shape that it was made for. Raises BadInput.
+
+    A model of one's own from before images had an axis of channels does without one.
+    """
     evidence.require_result(run)
+    recorded = evidence.config(store, run)
     changes = {
         "allow": words.names(settings["allow"]),
         "outputs": str(store.outputs),
         "device.kind": "cpu",
     }
-    config = evidence.combination(run, evidence.config(store, run), changes).parse()
+    config = evidence.combination(run, recorded, changes).parse()
+    if recorded["data"].get("shape") == config.data.shape[1:]:
+        config = replace(config, data=replace(config.data, shape=config.data.shape[1:]))
     model: nn.Module = instantiate(
         "model", config.model, config.allow, config.data.shape, config.data.classes
     )
@@ -54,13 +62,18 @@ class Served(nn.Module):
     server answers with 400.
     """
 
-    def __init__(self, model: nn.Module, white: int) -> None:
+    def __init__(self, model: nn.Module, white: int, scale: Scale | None = None) -> None:
         super().__init__()
+        self.mean: torch.Tensor
+        self.std: torch.Tensor
         self.model, self.white = model, white
+        mean, std = scale or (torch.zeros(()), torch.ones(()))
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         # in the exported graph too, where a condition of Python would be gone
         allowed = (pixels >= 0) & (pixels <= self.white)
         torch._assert_async(allowed.all(), f"pixels: allowed are 0 to {self.white}")
-        logits: torch.Tensor = self.model(pixels / self.white)
+        logits: torch.Tensor = self.model((pixels / self.white - self.mean) / self.std)
         return logits.softmax(1)

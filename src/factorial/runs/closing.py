@@ -66,7 +66,9 @@ def confirmation(study: Study, space: Space) -> str:
         return ""
     first = max(study.search.seeds) + 1
     seeds = ",".join(str(first + place) for place in range(FRESH))
-    words = [*space.words(winner.params), f"seed={seeds}"]
+    own = ("name", "note")  # of the search alone
+    said = [word for word in space.words(winner.params) if word.partition("=")[0] not in own]
+    words = [*said, f"seed={seeds}"]
     return f"python train.py -m {shlex.join(words)}"
 
 

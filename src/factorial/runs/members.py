@@ -7,7 +7,7 @@ from hydra.errors import ConfigCompositionException, MissingConfigException
 
 from factorial.runs.trial import Compose, Family, Trial, prepare
 from factorial.settings.messages import BadInput, readable
-from factorial.settings.names import SHORT
+from factorial.settings.names import ABSENT, LABELS, SHORT, is_within
 from factorial.settings.recipe import digest, one_spelling
 
 
@@ -39,7 +39,9 @@ class Member:
     @property
     def recipe(self) -> str:
         """The recipe's id; for what can't run, one of its words."""
-        return self.trial.recipe.id if self.trial else digest(sorted(self.words))
+        if self.trial:
+            return self.trial.recipe.id
+        return digest(sorted(word for word in self.words if not is_label(word)))
 
     @property
     def id(self) -> str:
@@ -52,6 +54,10 @@ class Member:
         params = self.trial.combination.params()
         said = {key: value for key, value in params.items() if key != "device"}
         return digest([self.recipe, one_spelling(said)])
+
+
+def is_label(word: str) -> bool:
+    return is_within(word.lstrip("+~").partition("=")[0], LABELS)
 
 
 def check(words: list[str], compose: Compose) -> Member:
@@ -125,6 +131,6 @@ def varying(members: Sequence[Member]) -> dict[str, list[str]]:
 
 
 def level_rows(members: Sequence[Member]) -> list[dict[str, str]]:
-    """For each combination its level of each factor."""
+    """For each combination its level of each factor, ABSENT where it has none."""
     factors = varying(members)
-    return [{key: member.levels.get(key, "") for key in factors} for member in members]
+    return [{key: member.levels.get(key, ABSENT) for key in factors} for member in members]

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +10,14 @@ from pathlib import Path
 from filelock import FileLock
 
 from factorial import console
-from factorial.record import provenance, reading, writing
+from factorial.record import labels, provenance, reading, writing
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store
 from factorial.results import Outcome
 from factorial.runs.members import Member, sweep_id, varying
 from factorial.runs.progress import answer, left_behind, open_run, own_runs, progress_of
 from factorial.runs.trial import Family
+from factorial.settings.labels import Labels
 from factorial.settings.messages import BadInput
 
 
@@ -33,9 +34,10 @@ def lock(store: Store, sweep: str) -> FileLock:
 
 
 def open_parent(
-    store: Store, members: Sequence[Member], typed: Sequence[str], fresh: bool
+    store: Store, members: Sequence[Member], typed: Sequence[str], fresh: bool, called: Labels
 ) -> writing.Run:
     """The sweep's run: the one that is there already or, where none is, or for `fresh`, a new one.
+    It is `called` what was typed last.
 
     Whatever is there belongs to this sweep alone, so its process need not be asked.
     """
@@ -44,30 +46,37 @@ def open_parent(
         earlier = None if fresh else parent_of(store, sweep)
         if earlier is not None:
             parent = writing.again(store, earlier)
+            labels.replace(store, earlier, called)
         else:
             counted = {"sweep": sweep, "combinations": str(len(members))}
             tags = provenance.git() | counted | {"command": " ".join(typed)}
-            parent = writing.new(store, f"sweep of {len(members)}", tags)
+            name = called.name or f"sweep of {len(members)}"
+            parent = writing.new(store, name, labels.as_tags(called) | tags)
         if earlier is None or not earlier.params:
             factors = varying(members)
             parent.describe({key: ", ".join(levels) for key, levels in factors.items()})
     return parent
 
 
-def open_search(store: Store, search: str, typed: Sequence[str], file: Path) -> writing.Run:
+def open_search(
+    store: Store, search: str, typed: Sequence[str], file: Path, called: Labels
+) -> writing.Run:
     """A search's run, of which the study is in `file`: the one that is there already, or a new one.
 
     A study without its run, which was deleted, is set aside, with a warning.
     """
     earlier = parent_of(store, search)
     if earlier is not None:
-        return writing.again(store, earlier)
+        again = writing.again(store, earlier)
+        labels.replace(store, earlier, called)
+        return again
     if store.client is not None and file.exists():
         aside = file.with_suffix(".without-record")
         os.replace(file, aside)
         console.warn(f"the study's run is not on record any more: begun anew, {aside} is kept")
     tags = {"sweep": search, "search": "optuna", "command": " ".join(typed)}
-    return writing.new(store, "search", provenance.git() | tags)
+    known = provenance.git() | tags
+    return writing.new(store, called.name or "search", labels.as_tags(called) | known)
 
 
 def clear_failure(store: Store, family: Family) -> None:
@@ -78,8 +87,11 @@ def clear_failure(store: Store, family: Family) -> None:
                 writing.reopen(store, run)
 
 
-def record_refusal(store: Store, family: Family, member: Member, outcome: Outcome) -> Outcome:
-    """A child for what ended without one, once however often the sweep is issued.
+def record_refusal(
+    store: Store, family: Family, member: Member, outcome: Outcome, tags: Mapping[str, str]
+) -> Outcome:
+    """A child for what ended without one, once however often the sweep is issued, with the sweep's
+    own tags.
 
     Another process may have come first, and further: then its result answers.
     """
@@ -94,7 +106,7 @@ def record_refusal(store: Store, family: Family, member: Member, outcome: Outcom
             own = left_behind(own_runs(member.trial, known), store, locked=True)
         run = open_refusal(store, family, member, own[-1] if own else None)
         with contextlib.closing(run):
-            run.tag(failure=outcome.reason)
+            run.tag(failure=outcome.reason, **tags)
             run.status = "FAILED"
             run.end()
     return replace(outcome, run_id=run.id)

@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from factorial import console
 from factorial.record import reading
 from factorial.record.store import Store, look_into
+from factorial.runs import probe
 from factorial.runs.members import Member, level_rows
 from factorial.runs.progress import Progress, progress_of
 from factorial.runs.trial import Trial
+from factorial.settings.names import is_within
 from factorial.settings.schema import Config
 
 # The params that decide how long an epoch takes
-LIKE = ("model", "model.hidden", "data", "data.batch_size", "precision")
+LIKE = ("model", "data", "data.batch_size", "precision", "augmentation", "ema_decay")
 
 
 def show_plan(members: Sequence[Member], settings: Config) -> None:
@@ -31,6 +33,9 @@ def show_plan(members: Sequence[Member], settings: Config) -> None:
     console.show_rows(rows)
     missing = f", and {unknown} of a kind that is not on record yet" if unknown else ""
     console.say(f"{len(members)} combinations, about {total:.0f} s of training{missing}")
+    trials = [member.trial for member in members if member.trial]
+    asked = {trial.config.device.precision: trial.device for trial in trials}
+    console.note(*filter(None, (probe.advice(device, name) for name, device in asked.items())))
 
 
 def ahead(trial: Trial, progress: Progress, reached: dict[str, int]) -> tuple[str, int]:
@@ -53,6 +58,6 @@ def ahead(trial: Trial, progress: Progress, reached: dict[str, int]) -> tuple[st
 def estimate(trial: Trial, store: Store, epochs: int) -> float | None:
     """Seconds that so many epochs took on record, where there are any of the kind."""
     params = trial.combination.params()
-    like = {key: params[key] for key in LIKE if key in params}
+    like = {key: value for key, value in params.items() if key in LIKE or is_within(key, ["model"])}
     each = reading.seconds_per_epoch(store, like | trial.actual)
     return None if each is None else each * epochs

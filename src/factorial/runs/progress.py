@@ -9,7 +9,7 @@ from filelock import FileLock
 from omegaconf import OmegaConf
 
 from factorial import console
-from factorial.record import predictions, provenance, reading, writing
+from factorial.record import labels, predictions, provenance, reading, writing
 from factorial.record.entries import DataSet
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, artifact
@@ -20,6 +20,7 @@ from factorial.settings.rules import is_number
 from factorial.training import data, sizes
 
 WEIGHTS = "weights.safetensors"
+CLOSING = ("stopped", "failure", "diverged")  # tags that say how a run ended
 ORIGINS = ("provenance.json", "git.patch")  # where a result came from, among a run's files
 
 
@@ -135,8 +136,11 @@ def answer(trial: Trial, store: Store, progress: Progress) -> Outcome:
     outcome.folder = store.outputs / "runs" / result.source / "artifacts"
     if needs_copy(trial, result):
         outcome.run_id = record_copy(trial, store, result, progress.left)
+    else:
+        call(trial, store, result)
     outcome.validation = result.metrics.get("validation/accuracy")
     outcome.seconds = result.metrics.get("train/seconds", 0.0)
+    outcome.stopped = result.tags.get("stopped", "")
     if result.status == "FINISHED":
         outcome.status, outcome.test = "FINISHED", result.metrics["test/accuracy"]
         warn_of_missing_files(store, result)
@@ -177,7 +181,7 @@ def record_copy(trial: Trial, store: Store, result: RecordedRun, left: RecordedR
         run.log_rows(reading.rows(store, result))
         run.conclude({k: v for k, v in result.metrics.items() if not reading.is_curve(k)})
         # last, for with these it counts as a result
-        run.tag(**{key: result.tags[key] for key in ("failure", "diverged") if key in result.tags})
+        run.tag(**{key: result.tags[key] for key in CLOSING if key in result.tags})
         run.status = result.status
         run.end()
     return run.id
@@ -187,10 +191,13 @@ def open_run(
     trial: Trial, store: Store, left: RecordedRun | None, place: Mapping[str, str]
 ) -> writing.Run:
     """A new run, described, or one that was left behind opened again. `place` is where it runs."""
-    run = (
-        writing.new(store, trial.name, tags(trial)) if left is None else writing.again(store, left)
-    )
+    if left is None:
+        run = writing.new(store, trial.config.labels.name or trial.name, tags(trial))
+    else:
+        run = writing.again(store, left)
     try:
+        if left is not None:
+            call(trial, store, left)
         if left is None or not left.params:
             # two that add one data set to MLflow at the same moment: one of them fails
             with FileLock(store.outputs / ".mlflow.lock"):
@@ -202,6 +209,22 @@ def open_run(
         run.close()
         raise
     return run
+
+
+def call(trial: Trial, store: Store, run: RecordedRun) -> None:
+    """Put what was typed on a run that is on record already. Raises OSError.
+
+    A sweep's runs are its own: the last word on them counts. Any other run may be somebody else's,
+    who looks for it under the name that it has.
+    """
+    if trial.config.tracking.parent is not None:
+        labels.replace(store, run, trial.config.labels)
+        return
+    added, kept = labels.add(store, run, trial.config.labels)
+    said = [f"{', '.join(added)} added"] if added else []
+    said += [f"it keeps {', '.join(kept)}, which MLflow's page can change"] if kept else []
+    if said:
+        console.say(f"run {run.id}: {'; '.join(said)}")
 
 
 def write_origin(run: writing.Run) -> None:
@@ -227,4 +250,5 @@ def tags(trial: Trial) -> dict[str, str]:
         "sweep": trial.config.tracking.sweep,
     }
     identity = {"recipe": trial.recipe.id, "trunk": trial.recipe.trunk}
-    return provenance.git() | identity | {key: value for key, value in family.items() if value}
+    known = {key: value for key, value in family.items() if value}
+    return labels.as_tags(trial.config.labels) | provenance.git() | identity | known

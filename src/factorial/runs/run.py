@@ -1,6 +1,7 @@
 """One combination, brought to its end: answered from the record, gone on with, or trained."""
 
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, reason
 from factorial.settings.schema import Config
-from factorial.training import data, environment, rehearsal, trainer
+from factorial.training import data, environment, rehearsal, stopping, trainer
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def run_alone(combination: Combination) -> Outcome | None:
     if outcome.error is not None:
         raise outcome.error
     page = mlflow_page(trial.config.tracking, trial.config.outputs)
-    console.show_end(outcome, trial.recipe.id, trial.combination.choices["data"], page)
+    console.show_end(outcome, trial.recipe.id, trial.combination.option("data"), page)
     return outcome
 
 
@@ -87,6 +88,7 @@ def execute(trial: Trial, store: Store, progress: Progress, display: console.Dis
     try:
         with writing.recording(run), stoppable() as stop:
             write_origin(run)
+            run.write("data.json", json.dumps(splits.document(), indent=1))
             train(trial, splits, run, outcome, display, stop)
     except Exception as error:
         outcome.status, outcome.reason, outcome.error = "FAILED", reason(error), error
@@ -150,11 +152,15 @@ class Keeper:
         self.ends = {*trial.config.keep, trial.config.epochs.count}
         self.saved = time.monotonic()
 
-    def keep(self, event: Position | Epoch, stopping: bool) -> None:
+    def keep(self, event: Position | Epoch, leaving: bool) -> None:
         """A state after this event, where one is due. Raises OSError where there is no room."""
-        final = isinstance(event, Epoch) and event.epoch in self.ends
-        if final or stopping or time.monotonic() - self.saved > self.trial.config.cadence:
+        final = isinstance(event, Epoch) and self.is_end(event)
+        if final or leaving or time.monotonic() - self.saved > self.trial.config.cadence:
             self.save(final)
+
+    def is_end(self, row: Epoch) -> bool:
+        """Whether a run ends behind this epoch: this one or another, by its length or stopped."""
+        return row.epoch in self.ends or stopping.is_over(self.state.scores, self.trial.config)
 
     @contextlib.contextmanager
     def rescuing(self, row: Epoch) -> Iterator[None]:
@@ -182,11 +188,17 @@ def finish(
     held_out = rows[-1].validation
     outcome.validation = held_out.accuracy if held_out else None
     outcome.seconds = sum(row.seconds for row in rows)
-    closing, logits = trainer.final(state.model, splits.test, trial.config)
-    weights = {name: value.cpu().contiguous() for name, value in state.model.state_dict().items()}
+    closing, logits = trainer.final(state.evaluated, splits.test, trial.config)
+    model = state.evaluated.state_dict()
+    weights = {name: value.cpu().contiguous() for name, value in model.items()}
     write_atomically(run.folder / WEIGHTS, save(weights))
     seen = (logits, splits.test.labels, splits.test.images)
     packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
     write_atomically(run.folder / predictions.FILE, packed)
-    run.conclude(closing | trainer.best(rows) | {"train/seconds": outcome.seconds})
+    ended = trainer.best(rows) | stopping.outcome(rows, trial.config)
+    run.conclude(closing | ended | {"train/seconds": outcome.seconds})
+    if why := stopping.said(rows, trial.config):
+        run.tag(stopped=why)
+        log.info("stopped %s", why)
+        outcome.stopped = why
     outcome.status, outcome.test = "FINISHED", closing["test/accuracy"]

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from factorial import console
 from factorial.record import labels, writing
 from factorial.runs import closing, rungs
+from factorial.runs.applying import Applying
 from factorial.runs.candidate import COMPLETE, PRUNED, Candidate
 from factorial.runs.jobs import Launcher
 from factorial.runs.members import Member, adopt, check, distinct, sweep_id
@@ -26,6 +27,8 @@ from factorial.settings.recipe import digest
 from factorial.settings.schema import Config, parse
 from factorial.settings.search import Search
 from factorial.training import sizes
+
+OBJECTIVE = "validation/accuracy"
 
 
 def run_search(
@@ -45,6 +48,7 @@ def run_search(
     refuse(settings)
     words = [Candidate(None, space.words(params)) for params in space.probes()]
     probes = checked([one.lengthened(None, search.seeds[0]) for one in words], compose)
+    space = space._replace(fit=Applying(compose).fit)
     lengths = check_probes(probes, search, space, compose)
     tracking = replace(settings.tracking, experiment=experiment_of(probes, settings))
     settings = replace(settings, tracking=tracking)
@@ -57,16 +61,20 @@ def run_search(
     closing.require_ledger(settings)
     with (
         locked(file),
-        writing.recording(open_search(reach(settings), identity, typed, file)) as run,
+        writing.recording(
+            open_search(reach(settings), identity, typed, file, settings.labels)
+        ) as run,
     ):
         study = Study(file, search, space.varying)
         family = Family(run.id, identity, tracking.experiment)
-        console.say(f"search {identity[:8]}: {len(study.trials)} trials on record, run {run.id}")
+        called = f" ({settings.name})" if settings.name else ""
+        known = len(study.trials)
+        console.say(f"search {identity[:8]}{called}: {known} trials on record, run {run.id}")
         Searching(settings, study, space, lengths, compose, launcher, family).run(run)
         run.status = "FAILED" if closing.failures(study) else "FINISHED"
     closing.close(settings, study, space, identity)
     if settings.report and settings.tracking.kind != "off":
-        report(reach(settings), run.id)
+        report(reach(settings), run.id, settings.rank_by)
     if closing.failures(study):
         raise SystemExit(1)
 
@@ -75,6 +83,11 @@ def refuse(settings: Config) -> None:
     """Raises BadInput for what a sweep can do and a search can't."""
     if settings.fresh:
         raise BadInput("fresh=true: allowed in a search is false; outputs=FOLDER starts a new one")
+    if settings.rank_by != OBJECTIVE:
+        raise BadInput(
+            f"rank_by={settings.rank_by}: allowed in a search is {OBJECTIVE}, by which its trials "
+            f"are compared"
+        )
     if settings.on_failure != "continue":
         raise BadInput(
             f"on_failure={settings.on_failure}: allowed in a search is continue, for it is told of "

@@ -1,7 +1,7 @@
 """The space of a search: what varies and between which ends, and what all trials have."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
@@ -17,18 +17,30 @@ from factorial.settings.search import Search
 
 EPOCHS = ("epochs", "epochs.count")
 # What decides which images are held out: accuracies on others are no levels of one search
-HELD_OUT = ("data", "data.validation_share", "data.seed", "data.name", "data.examples")
+HELD_OUT = (
+    "data",
+    "data.validation_share",
+    "data.seed",
+    "data.name",
+    "data.examples",
+    "data.test_share",
+    "data.test_seed",
+)
 
 
 class Space(NamedTuple):
-    """`varying` are Optuna's distributions by key; `fixed` the overrides that all trials have."""
+    """`varying` are Optuna's distributions by key; `fixed` the overrides that all trials have.
+
+    `fit` takes those from a trial that do not apply to it.
+    """
 
     varying: dict[str, Any]
     fixed: list[str]
+    fit: Callable[[list[str]], list[str]] = list
 
     def words(self, params: Mapping[str, Any]) -> list[str]:
         """The overrides of a trial."""
-        return [*self.fixed, *(f"{key}={value}" for key, value in params.items())]
+        return self.fit([*self.fixed, *(f"{key}={value}" for key, value in params.items())])
 
     def probes(self) -> list[dict[str, Any]]:
         """Trials at the ends: each key at each of its ends, the others at their first."""

@@ -14,6 +14,7 @@ from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, look_into, mlflow_page
 from factorial.results import Outcome
 from factorial.runs import ledger
+from factorial.runs.applying import fitted
 from factorial.runs.ending import lost, not_started, outcome_of, refused, run_caught
 from factorial.runs.jobs import Launcher
 from factorial.runs.members import (
@@ -61,19 +62,20 @@ def run_sweep(
     parent, outcomes = Sweep(settings, members, launcher).run(typed)
     close(settings, members, outcomes)
     if settings.report and settings.tracking.kind != "off":
-        report(reach(settings), parent)
+        report(reach(settings), parent, settings.rank_by)
     if has_failed(outcomes):
         raise SystemExit(1)
 
 
 def checked(grid: list[list[str]], compose: Compose) -> list[Member]:
     """The members, with what has to be known of them said once. Raises BadInput."""
-    members = distinct([check(words, compose) for words in grid])
+    fits, notes = fitted(grid, compose)
+    members = distinct([check(words, compose) for words in fits])
     trials = [member.trial for member in members if member.trial]
     console.warn(*dict.fromkeys(line for trial in trials for line in trial.warnings))
-    console.note(*dict.fromkeys(line for trial in trials for line in trial.notes))
-    if len(members) < len(grid):
-        console.note(f"{len(grid) - len(members)} of {len(grid)} combinations say what others say")
+    console.note(*notes, *dict.fromkeys(line for trial in trials for line in trial.notes))
+    if len(members) < len(fits):
+        console.note(f"{len(fits) - len(members)} of {len(fits)} combinations say what others say")
     reasons = {member.reason for member in members}
     if not trials and len(reasons) == 1:
         raise BadInput(f"no combination can start: {reasons.pop()}")
@@ -126,11 +128,13 @@ class Sweep:
 
     def run(self, typed: Sequence[str]) -> tuple[str, list[Outcome]]:
         """The parent run's id, and an outcome for every member, each recorded below it."""
-        opened = open_parent(self.store, self.members, typed, self.settings.fresh)
+        settings = self.settings
+        opened = open_parent(self.store, self.members, typed, settings.fresh, settings.labels)
         with writing.recording(opened) as parent:
             sweep, count = sweep_id(self.members), len(self.members)
-            console.say(f"sweep {sweep[:8]}: {count} combinations, parent run {parent.id}")
-            family = Family(parent.id, sweep, self.settings.tracking.experiment)
+            called = f" ({settings.name})" if settings.name else ""
+            console.say(f"sweep {sweep[:8]}{called}: {count} combinations, parent run {parent.id}")
+            family = Family(parent.id, sweep, settings.tracking.experiment)
             outcomes = self.bring_all(adopt(self.members, family), family)
             parent.status = "FAILED" if has_failed(outcomes) else "FINISHED"
             clear_failure(self.store, family)
@@ -148,9 +152,10 @@ class Sweep:
             if is_stop(error):
                 console.say(f"stopped after {self.tally} combinations")
             raise
-        reach(self.settings)
+        settings = self.settings
+        reach(settings)
         return [
-            one if one.run_id else record_refusal(self.store, family, member, one)
+            one if one.run_id else record_refusal(self.store, family, member, one, settings.tags)
             for member, one in zip(members, ended, strict=True)
         ]
 
@@ -239,13 +244,13 @@ class Sweep:
         return self.tally.show(member.id, run_caught(member.trial, self.tally.display(member.id)))
 
 
-def report(store: Store, parent: str) -> None:
+def report(store: Store, parent: str, rank_by: str) -> None:
     """The sweep compared; what is recorded stays, whatever keeps it from being compared."""
     # here: seconds of imports that training does not need
     from factorial.comparison.publishing import publish
     from factorial.record.selection import of_sweep
 
     try:
-        publish(store, of_sweep(store, parent))
+        publish(store, of_sweep(store, parent), rank_by)
     except (BadInput, OSError) as error:
         console.warn(f"no report: {reason(error)}")

@@ -11,11 +11,12 @@ from omegaconf import OmegaConf, open_dict
 
 from factorial import compat
 from factorial.record.checkpoint import Trunk
+from factorial.runs.facts import stated
 from factorial.settings.combination import Combination
-from factorial.settings.messages import OPEN, BadInput
+from factorial.settings.messages import OPEN, BadInput, Missing
 from factorial.settings.recipe import Recipe, identify
 from factorial.settings.schema import Config
-from factorial.training import data, downloads, environment, sizes, trainer
+from factorial.training import data, environment, measuring, sizes, trainer
 from factorial.training.instantiate import untaken
 
 Compose = Callable[[list[str]], Combination]
@@ -95,9 +96,13 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
     """What was asked for, or the same on `data.fallback` where its data are not to be had.
 
     Whatever can be refused is refused here, before data are looked for, let alone loaded: raises
-    BadInput, and downloads.Missing where there is no fallback.
+    BadInput, and Missing where there is no fallback.
     """
     compat.spare_compiler()
+    try:
+        combination = stated(combination)
+    except Missing as missing:
+        return substitute(combination, missing, compose)
     config = combination.parse()
     sizes.check(config)
     foreign = dropped(combination, config)
@@ -105,12 +110,11 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
     config = combination.parse()
     device = environment.choose(config.device)
     trainer.start(config, device)
+    measuring.check(config)
     try:
-        data.require(config.data)
-    except downloads.Missing as missing:
-        if config.data.fallback is None:
-            raise
-        return substitute(combination, config, str(missing), compose)
+        data.require(config.data, config.allow)
+    except Missing as missing:
+        return substitute(combination, missing, compose)
     held_out = sizes.validation_examples(config.data)
     recipe = identify(config, data.digest(config.data), held_out, device.type)
     notes = [f"{part}.{name} is dropped: {target} has none" for part, name, target in foreign]
@@ -118,15 +122,17 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
 
 
 def dropped(combination: Combination, config: Config) -> list[tuple[str, str, str]]:
-    """(part, argument, class) where an option's file sets what a class typed in its place lacks.
+    """(part, argument, class) where a file sets what the class lacks that was typed in its place.
 
-    What was typed itself stays, to be refused by name.
+    The file is an option's, in whose place a class was typed, or an experiment's, over which
+    another option was. What was typed itself stays, to be refused by name.
     """
     typed = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
     return [
-        (part, name, combination.option(part))
+        (part, name, combination.maker(part))
         for part in OPEN
         if f"{part}._target_" in combination.typed_targets
+        or (combination.choices.get("experiment") and combination.is_typed(part))
         for name in untaken(part, getattr(config, part), config.allow)
         if f"{part}.{name}" not in typed
     ]
@@ -140,12 +146,19 @@ def without(combination: Combination, foreign: Sequence[tuple[str, str, str]]) -
     return combination._replace(composed=composed)
 
 
-def substitute(combination: Combination, config: Config, why: str, compose: Compose) -> Trial:
-    """The same on the fallback's data, in an experiment of its own. Raises BadInput."""
-    fallback = config.data.fallback
-    experiment = f"{config.tracking.experiment}-fallback-{fallback}"
-    replaced = ("data", "data.fallback")
-    kept = [word for word in combination.typed if word.partition("=")[0] not in replaced]
+def substitute(combination: Combination, missing: Missing, compose: Compose) -> Trial:
+    """The same on the fallback's data, in an experiment of its own. Raises BadInput, or what is
+    missing where there is no fallback.
+    """
+    settings, _ = combination.images()
+    if (fallback := settings.fallback) is None:
+        raise missing
+    why = str(missing)
+    experiment = f"{combination.composed.tracking.experiment}-fallback-{fallback}"
+    replaced = ("data", "data.fallback", *(f"data.{key}" for key in settings.own))
+    kept = [
+        word for word in combination.typed if word.lstrip("+").partition("=")[0] not in replaced
+    ]
     words = [*kept, f"data={fallback}", f"tracking.experiment={experiment}"]
     try:
         trial = prepare(compose(words), compose)

@@ -14,29 +14,36 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from factorial.settings.messages import shown
+from factorial.settings.messages import OPEN, shown
 from factorial.settings.names import GROUPS, SHORT, flatten, is_within
-from factorial.settings.recipe import EXCLUDED
-from factorial.settings.schema import Config, parse
+from factorial.settings.recipe import EXCLUDED, is_own
+from factorial.settings.schema import Config, Data, parse, parse_data, targets
 
 # No hyperparameters: what can't change a result (but where it ran), and facts of the data
 FACTS = tuple(f"data.{key}" for key in ("name", "examples", "shape", "classes", "white"))
 UNRECORDED = (*(key for key in EXCLUDED if not key.startswith("device.")), *FACTS)
+UNNAMED = (*UNRECORDED, "metrics")  # what is measured of runs does not tell them apart
 # What a run's name says in its first words, or the record by its place
 SAID = ("model", "optimizer", "optimizer.lr", "epochs", "epochs.count", "seed", "experiment")
 
 
 class Combination(NamedTuple):
-    """A composed config, the options chosen in each group, and the overrides as typed."""
+    """A composed config, the options chosen in each group, and the overrides as typed.
+
+    `filed` are the classes that the config's own files name: as trusted as the code beside them. A
+    config that comes from a record has none, whatever files there are.
+    """
 
     composed: DictConfig
     choices: Mapping[str, str]
     typed: list[str]
+    filed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, composed: DictConfig, hydra: Any) -> "Combination":
+        """What Hydra composed here, of files and of what was typed."""
         typed: Any = OmegaConf.to_container(hydra.overrides.task)  # as written: ${...} stays
-        return cls(composed, dict(hydra.runtime.choices), typed)
+        return cls(composed, dict(hydra.runtime.choices), typed, filed(composed, typed))
 
     @classmethod
     def split(cls, whole: DictConfig) -> "Combination":
@@ -51,9 +58,18 @@ class Combination(NamedTuple):
         return cls.split(by_hydra(typed))
 
     def parse(self) -> Config:
-        """Typed and checked; a `_target_` that was typed is allowed by that. Raises BadInput."""
+        """Typed and checked; a `_target_` that was typed, or stands in a file, is allowed by that.
+
+        Raises BadInput.
+        """
         config = parse(self.composed)
-        return replace(config, allow=[*config.allow, *self.typed_targets.values()])
+        return replace(config, allow=[*config.allow, *self.typed_targets.values(), *self.filed])
+
+    def images(self) -> tuple[Data, list[str]]:
+        """The settings of its data, checked, and what may stand in `_target_`. Raises BadInput."""
+        settings = parse_data(self.composed)
+        allow: list[str] = OmegaConf.to_container(self.composed.allow, resolve=True)  # type: ignore
+        return settings, [*allow, *self.typed_targets.values(), *self.filed]
 
     @property
     def typed_targets(self) -> dict[str, str]:
@@ -75,9 +91,17 @@ class Combination(NamedTuple):
 
     def option(self, group: str) -> str:
         """The option chosen in a group; of a class that was typed in place of any, the name."""
+        chosen = self.is_typed(group) and self.choices[group] != "own"  # no class but a typed one
+        return self.choices[group] if chosen else self.maker(group)
+
+    def maker(self, group: str) -> str:
+        """What makes a part: the class that was typed by its name, or else the option."""
         target = self.typed_targets.get(f"{group}._target_")
-        chosen = any(word.lstrip("+").startswith(f"{group}=") for word in self.typed)
-        return self.choices[group] if target is None or chosen else target.rpartition(".")[2]
+        return self.choices[group] if target is None else target.rpartition(".")[2]
+
+    def is_typed(self, group: str) -> bool:
+        """Whether an option of a group was typed."""
+        return any(word.lstrip("+").startswith(f"{group}=") for word in self.typed)
 
     def name(self, config: Config) -> str:
         """What tells runs apart: `mlp adam lr=0.001 e15 s0`, then whatever else was set."""
@@ -86,8 +110,9 @@ class Combination(NamedTuple):
             words.append(f"lr={config.optimizer['lr']:g}")
         words += [f"e{config.epochs.count}", f"s{config.seed}"]
         for key, value in self.said.items():
-            if key not in (*SAID, *self.typed_targets) and not is_within(key, UNRECORDED):
-                words.append(f"{key.rpartition('.')[2]}={shown(value)}")
+            if key not in (*SAID, *self.typed_targets) and not is_within(key, UNNAMED):
+                said = self.option("data") if key == "data" else shown(value)
+                words.append(f"{key.rpartition('.')[2]}={said}")
         return " ".join(words)
 
     def params(self) -> dict[str, Any]:
@@ -100,8 +125,22 @@ class Combination(NamedTuple):
             SHORT.get(key, key): value
             for key, value in settings.items()
             if not is_within(key, UNRECORDED)
+            and (key, value) != ("metrics", {})
             and (key in self.typed_targets or not key.endswith("_target_"))
         }
+
+
+def filed(composed: DictConfig, typed: list[str]) -> tuple[str, ...]:
+    """The user's own classes that no typed word has put there, but a file, however deep."""
+    words = (word.lstrip("+~").partition("=") for word in typed)
+    said = [key for key, _, value in words if key not in OPEN or value.startswith("{")]
+    parts = {part: OmegaConf.to_container(composed[part]) for part in OPEN if part in composed}
+    found = [pair for part, node in parts.items() for pair in targets(node, part)]
+    return tuple(
+        str(name)
+        for key, name in found
+        if is_own(str(name)) and not is_within(key.replace("[", "."), said)
+    )
 
 
 def by_hydra(typed: list[str]) -> DictConfig:
@@ -124,7 +163,7 @@ class Composer:
         """Raises Hydra's exceptions."""
         plain = self.plain(words)
         whole = self.split(others(words, plain))
-        return Combination(settled(whole.composed, plain), whole.choices, words)
+        return Combination(settled(whole.composed, plain), whole.choices, words, whole.filed)
 
     def job(self, words: list[str]) -> DictConfig:
         """With Hydra's own node, as a launched job has it. Raises Hydra's exceptions."""

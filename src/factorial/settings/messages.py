@@ -26,6 +26,10 @@ class BadInput(ValueError):
     """What a user gave can't be used. The message names the key, the value and what is allowed."""
 
 
+class Missing(BadInput):
+    """A data set is neither on disk nor to be had."""
+
+
 def shown(value: Any) -> str:
     """A value as it would be typed, the beginning of a long one."""
     text = typed(value)

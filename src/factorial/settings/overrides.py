@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
+from factorial.settings.labels import check_key
 from factorial.settings.messages import FORMS, OPEN, BadInput, no_option, shown
+from factorial.settings.names import LABELS, is_within
 from factorial.settings.places import CONF
 
 # Hydra's options that mean something here, with the words that may follow
@@ -28,12 +30,17 @@ is_name = re.compile(r"(?!true$|false$|null$)[A-Za-z_]\w*").fullmatch
 GROUPS = [folder.name for folder in CONF.iterdir() if folder.is_dir() and folder.name != "hydra"]
 # What a sweep's levels are is typed as such
 LEVELS = ("hydra.sweeper.params", "hydra.sweeper.systems", "hydra.sweeper._target_")
+# Groups of which several options may be chosen: GROUP=[a,b]
+LISTS = ("metrics",)
 # Settings that are text, whatever it looks like
-TEXT = ("outputs", "data.root", "tracking.experiment", "ledger")
+TEXT = ("outputs", "data.root", "data.file", "data.cache", "tracking.experiment", "ledger")
 
 
 def for_hydra(typed: Sequence[str]) -> list[str]:
-    """What was typed, as Hydra takes it: options, then overrides. Raises BadInput."""
+    """What was typed, as Hydra takes it: options, then overrides. Raises BadInput.
+
+    A class of data that is typed is `data=own`, without being said.
+    """
     options: list[str] = []
     overrides: list[str] = []
     waiting = list(typed)
@@ -43,9 +50,50 @@ def for_hydra(typed: Sequence[str]) -> list[str]:
             options += option(word, waiting)
         else:
             overrides.append(translated(word))
+    if {"-m", "--multirun"} & set(options):
+        overrides = [waiting_for_class(word, overrides) for word in overrides]
     if "--resolve" in options and not {"--cfg", "-c"} & set(options):
         raise BadInput("--resolve: allowed is --cfg job --resolve")
-    return options + overrides
+    said = {word.lstrip("+~").partition("=")[0] for word in overrides}
+    own = ["data=own"] if "data._target_" in said and "data" not in said else []
+    return options + own + overrides
+
+
+def waiting_for_class(word: str, others: Sequence[str]) -> str:
+    """In a sweep over classes an argument's one value as a list of one, `choice(VALUE)`.
+
+    Hydra composes what has one value before all else, on the default class, which may lack it.
+    """
+    key, _, value = word.partition("=")
+    part = key.lstrip("+").partition(".")[0]
+    choosing = (part, f"{part}._target_")
+    if part not in OPEN or key.lstrip("+") in choosing or not value or not has_one_value(word):
+        return word
+    varies = any(
+        other.startswith("experiment=")
+        or (other.partition("=")[0] in choosing and not has_one_value(other))
+        for other in others
+    )
+    return f"{key}=choice({value})" if varies else word
+
+
+def as_typed(word: str) -> str:
+    """The word that was made to wait for its class."""
+    made = re.fullmatch(r"(.*?)=choice\((.*)\)", word)
+    return f"{made[1]}={made[2]}" if made and has_one_value(f"{made[1]}={made[2]}") else word
+
+
+def has_one_value(word: str) -> bool:
+    """Whether Hydra can read a word, and finds one value."""
+    # here: a tenth of a second that help does without
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import OverrideParseException
+
+    try:
+        (override,) = OverridesParser.create().parse_overrides([word])
+    except OverrideParseException:
+        return False
+    return not override.is_sweep_override()
 
 
 def option(word: str, waiting: list[str]) -> list[str]:
@@ -74,9 +122,11 @@ def translated(word: str) -> str:
         check_launcher(plain, value)
     if plain in TEXT and equals:
         return f"{key}={quoted(value)}"
+    if is_within(plain, LABELS) and equals and not word.startswith("~"):
+        return label(plain, value)
     if plain in GROUPS and equals:
         check_option(plain, value)
-    if word.startswith(tuple(f"+{part}." for part in OPEN)):
+    if word.startswith(tuple(f"+{part}." for part in (*OPEN, "metrics"))):
         return f"+{word}"
     return count_epochs(word)
 
@@ -102,6 +152,38 @@ def quoted(text: str) -> str:
     return text if re.search(r"""['"\[\]{}(),$\\]|^\s*$""", text) else f"'{text}'"
 
 
+def label(key: str, value: str) -> str:
+    """A setting for a reader, as Hydra takes it; a tag is added to those that are there.
+
+    In a note a comma is a comma; elsewhere it may have been meant for levels. Raises BadInput.
+    """
+    if key == "tags":
+        return f"++tags={value}"
+    if key.startswith("tags."):
+        check_key(key.removeprefix("tags."))
+    if key != "note" and "," in value and not is_quoted(value):
+        raise BadInput(
+            f"{key}={shown(value)}: allowed is one value, for it changes no result; text with a "
+            f"comma stands in two kinds of quotes: '{key}=\"a, b\"'"
+        )
+    return f"{'++' if key.startswith('tags.') else ''}{key}={prose(value)}"
+
+
+def is_quoted(text: str) -> bool:
+    return re.fullmatch(r"""(['"]).*\1""", text, re.DOTALL) is not None
+
+
+def prose(text: str) -> str:
+    """In quotes, unless it is already, or null, or blank: text whatever it holds, but for `${...}`.
+
+    Hydra takes a backslash for itself only in front of a quote.
+    """
+    if text == "null" or not text.strip() or is_quoted(text):
+        return text
+    escaped = re.sub(r"(\\*)('|\Z)", lambda end: 2 * end[1] + (end[2] and rf"\{end[2]}"), text)
+    return f"'{escaped}'"
+
+
 def check_option(group: str, value: str) -> None:
     """Raises BadInput for a level that is no option of its group, before any of a sweep starts.
 
@@ -110,7 +192,9 @@ def check_option(group: str, value: str) -> None:
     options = sorted(file.stem for file in (CONF / group).glob("*.yaml"))
     if re.search(r"[('\"$]", value):
         return
-    for level in [value] if value.startswith(("[", "{")) else value.split(","):
+    whole = value.startswith(("[", "{"))
+    several = re.findall(r"[^\[\],\s]+", value) if group in LISTS and value != "" else None
+    for level in several or ([value] if whole else value.split(",")):
         if level not in options and (group != "epochs" or is_name(level)):
             raise BadInput(f"{group}={shown(level)}: allowed is one of {', '.join(options)}")
 

@@ -19,6 +19,8 @@ EXCLUDED = (
     "tracking",
     "allow",  # what may be named, not what is
     "data.root",  # the data's bytes have a digest
+    "data.file",
+    "data.cache",
     "data.fallback",  # what runs in its place is hashed as what it is
     "device.kind",  # the kind that really runs is hashed
     "device.threads",  # changes low bits on a CPU: recorded, and part of a checkpoint's platform
@@ -30,8 +32,12 @@ EXCLUDED = (
     "recipe",
     "on_failure",
     "report",
+    "rank_by",
     "ledger",
     "retries",
+    "name",  # how it is found again
+    "note",
+    "tags",
 )
 # All of the package that can change a result
 TRAINING = PACKAGE / "training"
@@ -80,9 +86,16 @@ def is_own(target: str) -> bool:
 
 def scientific(config: Config, validation: int) -> dict[str, Any]:
     """What can change a result, each value spelled in one way, what is a default left out."""
-    settings: dict[str, Any] = included(asdict(config))
+    whole = asdict(config)
+    whole["data"] |= whole["data"].pop("own")
+    settings: dict[str, Any] = included(whole)
     for name in OPEN:
         settings[name] = without_defaults(settings[name])
+    measured = settings.pop("metrics")
+    if measured:  # each epoch's weights are gone: what was not measured then can't be later
+        settings["metrics"] = {name: without_defaults(node) for name, node in measured.items()}
+    if config.stopping.metric is None:
+        settings.pop("stopping")
     evenly = (config.data.examples - validation) % config.data.batch_size == 0
     settings["data"]["drop_last"] = config.data.drop_last and not evenly
     return settings

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -50,8 +51,11 @@ def behind(target: str) -> Sources:
 def locate(target: str) -> Any:
     """What a full name names, as Hydra finds it: a module on the way is imported.
 
-    Raises whatever that import raises. hydra.utils.get_object would log it as well.
+    The folder of the command is searched as well, behind all others: what lies there hides no
+    library. Raises whatever that import raises; hydra.utils.get_object would log it as well.
     """
+    if (here := os.getcwd()) not in sys.path:
+        sys.path.append(here)
     top, *names = target.split(".")
     place, named = top, import_module(top)
     for name in names:

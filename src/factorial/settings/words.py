@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from factorial.settings.messages import BadInput, no_option, no_setting, shown
 from factorial.settings.places import CONF
-from factorial.settings.rules import FILE, FOLDER, NAME, TRUSTED, Rule, one_of, or_null
+from factorial.settings.rules import FILE, FOLDER, NAME, RANKED, TRUSTED, Rule, one_of, or_null
 from factorial.settings.schema import Tracking, check_address
 
 HELP = ("-h", "--help", "help")
@@ -19,17 +19,20 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "tolerance": (float, 0, 1),
     "threads": (int, 1, 1024),
     "sample": (int, 1),
+    "best": (int, 1),
     "port": (int, 1, 65535),
+    "most": (int, 1),
     "workers": (int, 1, 64),
 }
 # Words that may stand in place of one
-WORDS = {("sample", "all"), ("threads", "null")}
+WORDS = {("sample", "all"), ("threads", "null"), ("best", "null")}
 RULES = {
     "outputs": FOLDER,
     "folder": or_null(FOLDER),
     "ledger": or_null(FILE),
     "digest": or_null(FILE),
     "name": NAME,
+    "rank_by": RANKED,
     "allow": or_null(
         Rule(
             "full names of classes, or of packages: a.b,c.d",

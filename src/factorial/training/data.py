@@ -2,25 +2,28 @@
 
 import functools
 import hashlib
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import distribution
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from factorial.settings import schema
 from factorial.settings.messages import BadInput
-from factorial.training import downloads
-from factorial.training.downloads import Examples
-from factorial.training.environment import derive_seed, permutation
+from factorial.training import sources
+from factorial.training.examples import Examples, parted, stratified
 from factorial.training.sharing import Sealed, is_possible
 from factorial.training.sizes import validation_examples
+from factorial.training.sources import Source
 
-DIGITS = "sklearn/datasets/data/digits.csv.gz"  # within what scikit-learn installs
+
+class Scale(NamedTuple):
+    """What is taken from pixels in 0 to 1, and what the rest is divided by: [channels, 1, 1]."""
+
+    mean: Tensor
+    std: Tensor
 
 
 @dataclass(frozen=True)
@@ -34,14 +37,18 @@ class Split:
     rows: Tensor
     labels: Tensor
     white: int
+    scale: Scale | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """A batch: images float32, divided by `white`, and labels."""
+        """A batch: images float32, divided by `white`, scaled where they are, and labels."""
         batch = self.at(index)
-        return batch.images.float().div_(self.white), batch.labels
+        images = batch.images.float().div_(self.white)
+        if self.scale is not None:
+            images.sub_(self.scale.mean).div_(self.scale.std)
+        return images, batch.labels
 
     @property
     def images(self) -> Tensor:
@@ -56,7 +63,7 @@ class Split:
 
     def unscaled(self) -> "Split":
         """The same examples with pixels as they are stored, 0 to `white`."""
-        return replace(self, white=1)
+        return replace(self, white=1, scale=None)
 
 
 def whole(examples: Examples, white: int) -> Split:
@@ -74,6 +81,13 @@ class Data:
     train: Split
     validation: Split
     test: Split
+    classes: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """What a model has to be told of them to read other images, as JSON."""
+        scale = {} if self.train.scale is None else self.train.scale._asdict()
+        sides = {name: column.flatten().tolist() for name, column in scale.items()}
+        return {"classes": list(self.classes), **sides}
 
 
 class Stored(NamedTuple):
@@ -82,6 +96,7 @@ class Stored(NamedTuple):
     train: Examples
     test: Examples
     digest: str
+    classes: tuple[str, ...] = ()
 
     def map(self, change: Callable[[Tensor], Any]) -> "Stored":
         """With each of its four tensors changed."""
@@ -89,115 +104,117 @@ class Stored(NamedTuple):
         return self._replace(train=train, test=test)
 
 
+class Facts(NamedTuple):
+    """What a data set is, whatever its splits; `test` is a number of examples."""
+
+    digest: str
+    test: int
+    examples: int
+    shape: list[int]
+    classes: int
+
+
 KEPT = 4  # data sets
 # What this process has read, or was given; the latest last
-HELD: dict[tuple[str, Path | None], Stored] = {}
+HELD: dict[Source, Stored] = {}
 
 
 def load(settings: schema.Data, device: torch.device) -> Data:
-    """Read, check, split. Raises downloads.Missing or BadInput, never trains on damaged files."""
-    train = read(settings.name, source(settings)).train
-    facts = (len(train.labels), list(train.images.shape[1:]), int(train.labels.max()) + 1)
+    """Read, check, split. Raises Missing or BadInput, never trains on damaged files."""
+    source = sources.of(settings)
+    held = read(source).train
+    found = (len(held.labels), list(held.images.shape[1:]), int(held.labels.max()) + 1)
     stated = (settings.examples, settings.shape, settings.classes)
-    if facts != stated:
+    if found != stated:
         raise BadInput(
-            f"data: {settings.name} holds (examples, shape, classes) {facts}, not {stated}"
+            f"data: {settings.name} holds (examples, shape, classes) {found}, not {stated}"
         )
-    held_out = validation_examples(settings)
-    return divided(settings.name, source(settings), settings.white, held_out, settings.seed, device)
+    held_out, standard = validation_examples(settings), settings.normalisation == "standard"
+    return divided(source, settings.white, held_out, settings.seed, standard, device)
 
 
 @functools.lru_cache(maxsize=1)  # the runs of a sweep share their splits
 def divided(
-    name: str, source: Path | None, white: int, held_out: int, seed: int, device: torch.device
+    source: Source, white: int, held_out: int, seed: int, standard: bool, device: torch.device
 ) -> Data:
-    """The data set on its device, so many of its training examples held out for validation."""
-    stored = read(name, source)
+    """The data set on its device, so many of its training examples held out for validation.
+
+    `standard` scales all of it by the examples that are trained on, and by no others.
+    """
+    stored = read(source)
     drawn = stratified(stored.train.labels, held_out, seed).to(device)
     here = stored.map(lambda tensor: tensor.to(device))
     train, validation = divide(whole(here.train, white), drawn)
-    return Data(name, stored.digest, train, validation, whole(here.test, white))
+    scale = statistics(train) if standard else None
+    parts = (train, validation, whole(here.test, white))
+    train, validation, test = (replace(part, scale=scale) for part in parts)
+    return Data(source.name, stored.digest, train, validation, test, stored.classes)
 
 
-def require(settings: schema.Data) -> None:
-    """Have the files on disk, by download if need be. Raises downloads.Missing, or BadInput."""
-    root = source(settings)
-    if root is not None:
-        downloads.require(settings.name, root)
+def statistics(split: Split) -> Scale:
+    """Each channel's mean and standard deviation, 1 for one that is the same everywhere.
+
+    From whole numbers, so that they are the same on every device and in every order.
+    """
+    pixels = split.images.cpu()
+    means, deviations = [], []
+    for channel in range(pixels.shape[1]):
+        counts = torch.bincount(pixels[:, channel].flatten(), minlength=256).tolist()
+        n = sum(counts)
+        first, second = (sum(v**power * c for v, c in enumerate(counts)) for power in (1, 2))
+        means.append(first / n / split.white)
+        deviations.append(math.sqrt(n * second - first**2) / n / split.white or 1.0)
+    column = torch.tensor([means, deviations], device=split.labels.device).reshape(2, -1, 1, 1)
+    return Scale(column[0], column[1])
 
 
-def source(settings: schema.Data) -> Path | None:
-    """The folder of the files; None for data that ship inside a library."""
-    if settings.name == "digits":
-        return None
-    if settings.root is None:
-        raise BadInput(f"data.root=null: allowed is the folder that holds {settings.name}")
-    return Path(settings.root)
+def require(settings: schema.Data, allow: Sequence[str]) -> None:
+    """Have what is read, by download if need be. Raises Missing, or BadInput for what may not be
+    called, too.
+    """
+    sources.require(sources.of(settings), allow)
+
+
+def facts(settings: schema.Data) -> Facts:
+    """What the data set is, of which every process reads the bytes once. Raises as `read`."""
+    return described(sources.of(settings))
+
+
+@functools.cache
+def described(source: Source) -> Facts:
+    train, test, digest, _ = read(source)
+    shape, classes = list(train.images.shape[1:]), int(train.labels.max()) + 1
+    return Facts(digest, len(test.labels), len(train.labels), shape, classes)
 
 
 def digest(settings: schema.Data) -> str:
     """SHA-256 of all bytes of the data set, whatever its splits."""
-    return read(settings.name, source(settings)).digest
+    return facts(settings).digest
 
 
 def test_examples(settings: schema.Data) -> int:
-    return len(read(settings.name, source(settings)).test.labels)
+    return facts(settings).test
 
 
-def read(name: str, source: Path | None) -> Stored:
+def read(source: Source) -> Stored:
     """A data set as it is on disk, checked; once by each process, or by the one that started it."""
-    if (name, source) not in HELD:
-        train, test = read_digits() if source is None else downloads.open_dataset(name, source)
+    if source not in HELD:
+        train, test, classes = sources.read(source)
         digest = hashlib.sha256()
         for part in (*train, *test):
             digest.update(part.contiguous().numpy().data)
-        HELD[name, source] = Stored(train, test, digest.hexdigest())
+        HELD[source] = Stored(train, test, digest.hexdigest(), classes)
         while len(HELD) > KEPT:
             del HELD[next(iter(HELD))]
-    return HELD[name, source]
+    return HELD[source]
 
 
-def sealed() -> dict[tuple[str, Path | None], Stored]:
+def sealed() -> dict[Source, Stored]:
     """What this process holds, for processes that it starts: they map it and copy nothing."""
     return {key: held.map(Sealed) for key, held in HELD.items()} if is_possible() else {}
 
 
-def read_digits() -> tuple[Examples, Examples]:
-    """scikit-learn's digits, of which a fixed, stratified fifth is the test set."""
-    table = torch.from_numpy(digits_table())
-    images, labels = table[:, :-1].reshape(-1, 8, 8).to(torch.uint8), table[:, -1].long()
-    parts = divide(whole(Examples(images, labels), white=1), stratified(labels, size=360, seed=0))
-    train, test = (Examples(part.images, part.labels) for part in parts)
-    return train, test
-
-
-def digits_table() -> np.ndarray:
-    """For each image its 64 pixels and its label: float64 [1797, 65]."""
-    file = Path(str(distribution("scikit-learn").locate_file(DIGITS)))
-    if file.is_file():  # what load_digits reads; to import scikit-learn takes a second
-        return np.loadtxt(file, delimiter=",")
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    return np.column_stack([digits.data, digits.target])
-
-
 def divide(split: Split, held_out: Tensor) -> tuple[Split, Split]:
     """What is not held out, and what is, each in the order in which it is stored."""
-    kept = torch.ones(len(split), dtype=torch.bool, device=held_out.device)
-    kept[held_out] = False
-    return split.at(kept.nonzero().flatten()), split.at((~kept).nonzero().flatten())
-
-
-def stratified(labels: Tensor, size: int, seed: int) -> Tensor:
-    """`size` indices drawn without replacement, each class in its share (largest remainders)."""
-    counts = torch.bincount(labels)
-    ideal = counts.double() * size / len(labels)
-    sizes = ideal.floor().long()
-    sizes[(ideal - sizes).argsort(descending=True, stable=True)[: size - int(sizes.sum())]] += 1
-    drawn = []
-    for label, count in enumerate(sizes.tolist()):
-        members = (labels == label).nonzero().flatten()
-        order = permutation(len(members), derive_seed(seed, "stratified", label))
-        drawn.append(members[order[:count]])
-    return torch.cat(drawn)
+    kept, drawn = parted(len(split), held_out)
+    return split.at(kept), split.at(drawn)

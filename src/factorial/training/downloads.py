@@ -12,7 +12,6 @@ from http.client import HTTPException
 from math import prod
 from pathlib import Path
 from queue import Empty, Queue
-from typing import NamedTuple
 from urllib.request import Request, urlopen
 
 import torch
@@ -21,7 +20,8 @@ from rich.console import Console
 from rich.progress import wrap_file
 from torch import Tensor
 
-from factorial.settings.messages import BadInput
+from factorial.settings.messages import BadInput, Missing
+from factorial.training.examples import Examples
 
 CONNECT = 7  # seconds until a mirror that does not answer counts as out of reach
 STALL = 6  # seconds without a byte until a download counts as failed
@@ -68,17 +68,6 @@ MNIST = {
 OUT_OF_REACH: dict[tuple[str, Path], str] = {}
 
 
-class Missing(BadInput):
-    """A data set is neither on disk nor to be had."""
-
-
-class Examples(NamedTuple):
-    """Images uint8 [n, height, width] and labels int64 [n], as they are stored."""
-
-    images: Tensor
-    labels: Tensor
-
-
 def open_dataset(name: str, root: Path) -> tuple[Examples, Examples]:
     """Training and test examples. Raises Missing, or BadInput for a damaged file."""
     require(name, root)
@@ -89,7 +78,10 @@ def open_dataset(name: str, root: Path) -> tuple[Examples, Examples]:
         decode(checked(folder / "raw" / file, md5, MNIST if name == "mnist" else {}))
         for file, md5 in zip(FILES, ARCHIVES[name], strict=True)
     )
-    return Examples(train_images, train_labels.long()), Examples(images, labels.long())
+    return (
+        Examples(train_images.unsqueeze(1), train_labels.long()),
+        Examples(images.unsqueeze(1), labels.long()),
+    )
 
 
 def require(name: str, root: Path) -> None:
@@ -144,7 +136,7 @@ def fetch(name: str, root: Path) -> str | None:
     folder = root / CLASSES[name]
     absent = ", ".join(missing(folder))
     try:
-        mirror = reachable(mirrors(name))
+        mirror = reachable(mirrors(name), f"{FILES[0]}.gz")
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".download.lock"):
             if missing(folder):
@@ -198,13 +190,14 @@ def request(address: str) -> Request:
     return Request(address, headers={"User-Agent": "factorial"})
 
 
-def reachable(addresses: list[str]) -> str:
-    """The first mirror that answers, all asked at once. Raises OSError after CONNECT seconds."""
+def reachable(addresses: list[str], file: str) -> str:
+    """The first mirror that answers with a file, all asked at once. Raises OSError after CONNECT
+    seconds."""
     answers: Queue[str | Exception] = Queue()
 
     def ask(mirror: str) -> None:
         try:
-            with urlopen(request(f"{mirror}{FILES[0]}.gz"), timeout=CONNECT):
+            with urlopen(request(f"{mirror}{file}"), timeout=CONNECT):
                 answers.put(mirror)
         except Exception as error:
             answers.put(error)

@@ -7,6 +7,7 @@ import os
 import re
 
 import torch
+import torch.utils.deterministic
 
 from factorial.settings.messages import BadInput
 from factorial.settings.schema import Device
@@ -64,6 +65,8 @@ def enter(settings: Device) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
     # as use_deterministic_algorithms(True), which imports a second of compiler beside
     torch.set_deterministic_debug_mode("error")
+    # or it writes to new memory before it is used, which takes up to a tenth of a step
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def platform(settings: Device) -> str:

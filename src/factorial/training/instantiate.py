@@ -1,7 +1,7 @@
 """The one place where a config becomes an object, and the list of what it may become."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import hydra.utils
@@ -24,6 +24,7 @@ PLACES = (
     "torchvision.ops.",
     "factorial.training.models.",
 )
+METRICS = "factorial.training.metrics"
 SWITCH = (bool | None, "bool | None")  # how torch annotates one that it may decide by itself
 KINDS: dict[str, type] = {"model": nn.Module, "optimizer": Optimizer, "schedule": LRScheduler}
 
@@ -36,23 +37,42 @@ def instantiate(key: str, node: dict[str, Any], allow: Sequence[str], *arguments
     before it is imported, for a class that is not there, a setting that the class does not take, or
     a value that it refuses.
     """
-    for place, target in targets(node, key):
-        vet(place, target, allow)
-    settings = {name: value for name, value in node.items() if name != "_target_"}
-    check(key, signature(key, node), settings, given=len(arguments))
-    try:
-        made = hydra.utils.instantiate(node, *arguments, _convert_="all")
-    except InstantiationException as error:
-        if isinstance(error.__cause__, BadInput):
-            raise error.__cause__ from error
-        refused = f"{key}={settings}: {node['_target_']} refuses it"
-        raise BadInput(f"{refused} ({said(error.__cause__ or error)})") from error
+    made = called(key, node, allow, *arguments)
     if not isinstance(made, kind := KINDS[key]):
         raise BadInput(
             f"{key}._target_={node['_target_']}: allowed is what makes a {kind.__name__}, not a "
             f"{type(made).__name__}"
         )
     return made
+
+
+def function(key: str, node: dict[str, Any], allow: Sequence[str]) -> Callable[..., Any]:
+    """What `node["_target_"]` names, with the rest of `node`, still to be called with two
+    arguments. Raises BadInput likewise."""
+    made: Callable[..., Any] = called(key, node, allow, given=2, _partial_=True)
+    return made
+
+
+def called(
+    key: str,
+    node: dict[str, Any],
+    allow: Sequence[str],
+    *arguments: Any,
+    given: int = 0,
+    **hydras: bool,
+) -> Any:
+    """Of any kind; `given` is how many arguments are to come before the node's own."""
+    for place, target in targets(node, key):
+        vet(place, target, allow)
+    settings = {name: value for name, value in node.items() if name != "_target_"}
+    check(key, signature(key, node), settings, given=given + len(arguments))
+    try:
+        return hydra.utils.instantiate(node, *arguments, _convert_="all", **hydras)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, BadInput):
+            raise error.__cause__ from error
+        refused = f"{key}={settings}: {node['_target_']} refuses it"
+        raise BadInput(f"{refused} ({said(error.__cause__ or error)})") from error
 
 
 def said(error: BaseException) -> str:
@@ -69,13 +89,22 @@ def vet(key: str, target: Any, allow: Sequence[str]) -> None:
     name = str(target)
     if any(name == trusted or name.startswith(f"{trusted}.") for trusted in allow):
         return
-    refusal = BadInput(
-        f"{key}={name}: allowed are models, optimizers and schedules of {', '.join(TRUSTED)}, and "
-        f"what allow=[{name}] names"
+    is_metric = key.startswith("metrics.")
+    known = (
+        f"the functions of {METRICS}"
+        if is_metric
+        else f"models, optimizers and schedules of {', '.join(TRUSTED)}"
     )
+    refusal = BadInput(f"{key}={name}: allowed are {known}, and what allow=[{name}] names")
+    if is_metric:
+        if name.removeprefix(f"{METRICS}.") not in functions(METRICS):
+            raise refusal
+        return
     if not name.startswith(PLACES) or any(part.startswith("_") for part in name.split(".")):
         raise refusal
-    kind = KINDS[key.partition(".")[0]]
+    kind = KINDS.get(key.partition(".")[0])
+    if kind is None:  # what gives data may be anything, so it has to be named
+        raise refusal
     named = resolve(key, name)
     if not (inspect.isclass(named) and issubclass(named, kind)):
         raise refusal
@@ -83,12 +112,19 @@ def vet(key: str, target: Any, allow: Sequence[str]) -> None:
         raise refusal
 
 
+def functions(module: str) -> set[str]:
+    """The names of those that a module of this package defines."""
+    defined = inspect.getmembers(locate(module), inspect.isfunction)
+    return {name for name, one in defined if one.__module__ == module}
+
+
 def resolve(key: str, target: str) -> Any:
     try:
         return locate(target)
     except (Exception, SystemExit) as error:
+        what = "function" if key.startswith("metrics.") else "class"
         raise BadInput(
-            f"{key}={target}: allowed is the full name of a class that can be imported "
+            f"{key}={target}: allowed is the full name of a {what} that can be imported "
             f"({said(error)})"
         ) from error
 

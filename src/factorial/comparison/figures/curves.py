@@ -13,11 +13,12 @@ WIDTH = 2.4  # inches of such a panel
 
 
 def learning(findings: Findings) -> Figure | None:
-    """Training loss and held-out accuracy by epoch: the best settings by name, the others grey."""
+    """Training loss, and what ranks, by epoch: the best settings by name, the others grey."""
     table = joined(findings)
     names = {"train/loss": "training loss (nats), log scale"}
-    if table["validation/accuracy"].notna().any():
-        names["validation/accuracy"] = "validation accuracy"
+    held_out = f"validation/{findings.comparison.ranking.name}"
+    if table[held_out].notna().any():
+        names[held_out] = f"validation {findings.comparison.ranking.words}"
     if table.empty:
         return None
     bands = by_epoch(table, [*names])

@@ -20,7 +20,7 @@ MOST_PAIRS = 6
 
 def shares(findings: Findings) -> Figure | None:
     """How much of the variance each term explains."""
-    table = findings.accuracy.analysis.table
+    table = findings.score.analysis.table
     if table.empty:
         return None
     drawn = style.figure(7.5, 1.2 + 0.3 * len(table))
@@ -34,7 +34,7 @@ def shares(findings: Findings) -> Figure | None:
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.grid(axis="x")
-    axes.set_xlabel(f"share of the variance in {findings.comparison.selected_on} accuracy")
+    axes.set_xlabel(f"share of the variance in {findings.comparison.measure}")
     seeds = findings.comparison.runs["seed"].nunique()
     bars = f"line: 95 % jackknife interval over {seeds} seeds"
     some = table["low"].notna().any()
@@ -60,7 +60,7 @@ def interactions(findings: Findings) -> Figure | None:
     for axes, pair in zip(panels, pairs, strict=False):
         present = [[level for level in levels[key] if level in set(runs[key])] for key in pair]
         lines(axes, runs, findings.comparison.settings, pair, present)
-        axes.set_ylabel(f"{findings.comparison.selected_on} accuracy")
+        axes.set_ylabel(findings.comparison.measure)
     if len(pairs) < len(possible):
         left = [" x ".join(map(name, pair)) for pair in possible if pair not in pairs]
         words = f"{len(pairs)} of {len(possible)} pairs of factors; not shown: {', '.join(left)}"

@@ -10,7 +10,7 @@ from factorial.comparison.figures import style
 from factorial.comparison.findings import Findings
 
 SHOWN = 40  # settings; the others are in the table
-AVERAGES = {"seconds": "median time and mean accuracy", "parameters": "means"}
+AVERAGES = {"seconds": "median time and mean {words}", "parameters": "means"}
 
 
 def leaderboard(findings: Findings) -> Figure:
@@ -33,7 +33,7 @@ def leaderboard(findings: Findings) -> Figure:
     axes.set_yticks(range(len(rows)), [style.cut(label) for label in rows["label"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="x")
-    axes.set_xlabel(f"{findings.comparison.selected_on} accuracy")
+    axes.set_xlabel(findings.comparison.measure)
     axes.set_title(caption(findings, rows), loc="left")
     return drawn
 
@@ -44,7 +44,7 @@ def caption(findings: Findings, rows: pd.DataFrame) -> str:
         if len(rows) < len(findings.board)
         else ""
     )
-    images = findings.comparison.examples.get(findings.comparison.selected_on)
+    images = findings.comparison.images
     band = f"\ngrey band: binomial error of {images:,} images" if images else ""
     lines = "line: 95 % interval over seeds" if rows["n"].max() > 1 else "one seed: no interval"
     first = f"{style.many(rows['n'])} a setting{some}; {lines}"
@@ -61,7 +61,8 @@ def cost(findings: Findings) -> Figure | None:
     for axes, name in zip(drawn.subplots(len(known), squeeze=False)[:, 0], known, strict=True):
         scatter(axes, findings, name)
         axes.set_xlabel(f"{units[name]}, log scale")
-        axes.set_title(f"{AVERAGES[name]} of {style.many(findings.board['n'])} runs", loc="left")
+        averages = AVERAGES[name].format(words=findings.comparison.ranking.words)
+        axes.set_title(f"{averages} of {style.many(findings.board['n'])} runs", loc="left")
     return drawn
 
 
@@ -78,5 +79,5 @@ def scatter(axes: Axes, findings: Findings, name: str) -> None:
     axes.set_xscale("log")
     style.log_ticks(axes.xaxis)
     axes.grid()
-    axes.set_ylabel(f"{findings.comparison.selected_on} accuracy")
+    axes.set_ylabel(findings.comparison.measure)
     style.beside(axes, "nothing cheaper is better")

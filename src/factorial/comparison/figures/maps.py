@@ -151,13 +151,17 @@ def thematic(findings: Findings) -> Figure | None:
     bar.set_ticks([float(shade.inverse(share)) for share in np.linspace(0, 1, 5)])
     bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.4f}")
     bar.ax.minorticks_off()
-    style.heading(drawn, counted(comparison, plan, f"{comparison.selected_on} accuracy"))
+    style.heading(drawn, counted(comparison, plan, comparison.measure))
     return drawn
 
 
 def scale(findings: Findings) -> Normalize:
-    """Equal steps of colour are equal ratios of error, or 0.97 could not be told from 0.98."""
-    means = findings.board["mean"].clip(upper=1 - 1e-5)
+    """Of an accuracy equal steps of colour are equal ratios of error, or 0.97 could not be told
+    from 0.98; of anything else equal differences."""
+    means = findings.board["mean"]
+    if not findings.comparison.ranking.is_accuracy:
+        return Normalize(means.min(), means.max() if means.max() > means.min() else None)
+    means = means.clip(upper=1 - 1e-5)
     low, high = means.min(), means.max()
     if np.isclose(low, high, rtol=0, atol=1e-9):  # means of the same scores differ by rounding
         return Normalize(low - 1e-6, high + 1e-6)
@@ -199,14 +203,17 @@ def empty(axes: Axes, cell: Cell) -> None:
 
 
 def charts(findings: Findings) -> Figure | None:
-    """In every cell the error, the gap and the time as bars, each on one scale for all panels."""
+    """In every cell the error (of an accuracy), the gap and the time as bars, each on one scale for
+    all panels."""
     comparison = findings.comparison
     plan = grid(comparison)
     if plan is None:
         return None
-    runs = comparison.runs.assign(error=1 - comparison.runs["score"])
-    values = runs.groupby(comparison.settings)[list(BARS)].mean()
-    full = {bar: ceiling(values[bar]) for bar in BARS if values[bar].notna().any()}
+    runs, shown = comparison.runs, [bar for bar in BARS if bar != "error"]
+    if comparison.ranking.is_accuracy:
+        runs, shown = runs.assign(error=1 - runs["score"]), [*BARS]
+    values = runs.groupby(comparison.settings)[shown].mean()
+    full = {bar: ceiling(values[bar]) for bar in shown if values[bar].notna().any()}
     drawn, panels = canvas(plan, (CELL[0], CELL[1] * 1.5))
     for axes, levels in zip(panels, plan.panels, strict=True):
         frame(axes, plan, levels)
@@ -220,7 +227,8 @@ def charts(findings: Findings) -> Figure | None:
         for number, (bar, most) in enumerate(full.items())
     ]
     drawn.legend(handles=keys, loc="outside lower left", ncols=1)
-    style.heading(drawn, counted(comparison, plan, "error, gap and time"))
+    words = "error, gap and time" if comparison.ranking.is_accuracy else "gap and time"
+    style.heading(drawn, counted(comparison, plan, words))
     return drawn
 
 

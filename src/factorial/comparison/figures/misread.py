@@ -5,16 +5,21 @@ from matplotlib.figure import Figure
 
 from factorial.comparison.figures import style
 from factorial.comparison.findings import Findings
-from factorial.record.predictions import Predictions, confusion
+from factorial.record.predictions import Array, Predictions, confusion
 
 ACROSS = 8
+MOST = 50  # classes of a matrix, whose cells hold numbers
 SIDE = 0.7  # of an image, in a cell of 1 by 1
 
 
-def matrix(findings: Findings, seen: Predictions) -> Figure:
-    """Counts of test images by class (row) and by what they were read as (column)."""
+def matrix(findings: Findings, seen: Predictions) -> Figure | None:
+    """Counts of test images by class (row) and by what they were read as (column); None where there
+    are too many classes to be read.
+    """
     counts = confusion(seen)
     classes = len(counts)
+    if classes > MOST:
+        return None
     errors = counts - np.diag(np.diag(counts))
     drawn = style.figure(0.46 * classes + 1.6, 0.40 * classes + 1.4)
     axes = drawn.subplots()
@@ -41,13 +46,14 @@ def matrix(findings: Findings, seen: Predictions) -> Figure:
 def hardest(findings: Findings, seen: Predictions) -> Figure | None:
     """The misread images with the highest loss, worst first."""
     count = len(seen.hardest)
-    if not count or seen.images.ndim != 3:
+    pictures = drawable(seen.images)
+    if not count or pictures is None:
         return None
     down = -(-count // ACROSS)
     drawn = style.figure(7.5, 0.94 * down + 0.6)
     axes = drawn.subplots()  # one for all: 24 take as long to lay out as two other figures
     axes.set_axis_off()
-    for place, (index, image) in enumerate(zip(seen.hardest.tolist(), seen.images, strict=False)):
+    for place, (index, image) in enumerate(zip(seen.hardest.tolist(), pictures, strict=True)):
         row, column = divmod(place, ACROSS)
         axes.imshow(image, cmap="gray_r", interpolation="nearest",
                     extent=(column, column + SIDE, row + SIDE, row))  # fmt: skip
@@ -57,6 +63,15 @@ def hardest(findings: Findings, seen: Predictions) -> Figure | None:
     axes.set_ylim(down, -0.3)
     style.heading(drawn, f"{whose(findings)}: the worst misread, as class read as")
     return drawn
+
+
+def drawable(images: Array) -> Array | None:
+    """Grey ones as [k, height, width], coloured ones as [k, height, width, 3]; None for others."""
+    if images.ndim == 4 and images.shape[1] == 3:
+        return images.transpose(0, 2, 3, 1)
+    if images.ndim == 4 and images.shape[1] == 1:
+        return images[:, 0]
+    return images if images.ndim == 3 else None
 
 
 def whose(findings: Findings) -> str:

@@ -34,7 +34,7 @@ def sensitivity(findings: Findings) -> Figure | None:
         style.panel_title(axes, panel, WIDTH)
         axes.set_xlabel("learning rate (log scale)")
         axes.tick_params(labelbottom=True)
-        axes.set_ylabel(f"{comparison.selected_on} accuracy")
+        axes.set_ylabel(comparison.measure)
     for unused in list(axes_of.flat)[len(panels) :]:
         unused.set_visible(False)
     handles: dict[str, Any] = {}

@@ -1,0 +1,107 @@
+"""Augmented images: as SciPy maps them, and within the bounds that were asked for."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from conftest import configured
+from scipy.ndimage import map_coordinates
+from torch import Tensor
+
+from factorial.settings.schema import Augmentation
+from factorial.training.augmentation import moved, moves
+
+EVERYTHING = Augmentation(shift=2, rotation=10, scale=0.1, shear=10)
+
+
+def made(settings: Augmentation, examples: int = 2000, seed: int = 0, epoch: int = 1) -> Tensor:
+    drawn = moves(settings, examples, seed, epoch)
+    assert drawn is not None and drawn.shape == (examples, 2, 3) and drawn.dtype == torch.float32
+    return drawn
+
+
+def by_scipy(image: Tensor, move: Tensor) -> Tensor:
+    """[height, width]: each pixel from where the move says, between its four neighbours."""
+    height, width = image.shape
+    rows, columns = np.mgrid[:height, :width]
+    x, y = columns - (width - 1) / 2, rows - (height - 1) / 2
+    (a, b, c), (d, e, f) = move.double().tolist()
+    places = [d * x + e * y + f + (height - 1) / 2, a * x + b * y + c + (width - 1) / 2]
+    return torch.from_numpy(
+        map_coordinates(image.double().numpy(), places, order=1, mode="grid-constant")
+    ).float()
+
+
+@pytest.mark.parametrize("shape", [(12, 12), (8, 13), (13, 8)])
+def test_pixels_come_from_where_the_move_says(shape: tuple[int, int]) -> None:
+    images = torch.rand(40, 3, *shape, generator=torch.Generator().manual_seed(0))
+    drawn = made(Augmentation(shift=3, rotation=60, scale=0.4, shear=30), examples=40)
+    wanted = [
+        torch.stack([by_scipy(channel, move) for channel in image])
+        for image, move in zip(images, drawn, strict=True)
+    ]
+    torch.testing.assert_close(moved(images, drawn), torch.stack(wanted), rtol=0, atol=2e-5)
+
+
+def test_a_shift_is_by_whole_pixels_in_either_direction_and_leaves_black_behind() -> None:
+    images = torch.rand(1, 1, 6, 9)
+    right_and_up = torch.tensor([[[1.0, 0, -2], [0, 1, 1]]])
+    wanted = torch.zeros_like(images)
+    wanted[..., :-1, 2:] = images[..., 1:, :-2]
+    torch.testing.assert_close(moved(images, right_and_up), wanted, rtol=0, atol=1e-5)
+    offsets = made(Augmentation(shift=2, rotation=0, scale=0, shear=0))
+    assert torch.equal(offsets[:, :, :2], torch.eye(2).expand(2000, 2, 2))
+    for axis in (0, 1):
+        shares = torch.bincount((offsets[:, axis, 2] + 2).long(), minlength=5) / 2000
+        assert len(shares) == 5
+        torch.testing.assert_close(shares, torch.full((5,), 0.2), rtol=0, atol=0.04)
+
+
+def angle_scale_shear(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Of R(angle) [[1, tan(shear)], [0, 1]] / scale: degrees, a factor, degrees; each [n]."""
+    scale = 1 / torch.linalg.det(matrix).sqrt()
+    angle = torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0])
+    cosine, sine = angle.cos(), angle.sin()
+    slope = (cosine * matrix[:, 0, 1] + sine * matrix[:, 1, 1]) * scale
+    return torch.rad2deg(angle), scale, torch.rad2deg(slope.atan())
+
+
+@pytest.mark.parametrize(
+    ("settings", "most"),
+    [
+        (Augmentation(shift=0, rotation=30, scale=0, shear=0), (30, 0, 0)),
+        (Augmentation(shift=0, rotation=0, scale=0.25, shear=0), (0, 0.25, 0)),
+        (Augmentation(shift=0, rotation=0, scale=0, shear=20), (0, 0, 20)),
+        (Augmentation(shift=1, rotation=30, scale=0.25, shear=20), (30, 0.25, 20)),
+    ],
+)
+def test_what_is_drawn_fills_its_bounds_evenly(
+    settings: Augmentation, most: tuple[float, float, float]
+) -> None:
+    angle, scale, shear = angle_scale_shear(made(settings)[:, :, :2])
+    for drawn, bound in zip((angle, scale - 1, shear), most, strict=True):
+        assert drawn.abs().max() <= bound + 1e-3
+        if bound:
+            assert drawn.mean().abs() < 0.05 * bound
+            assert drawn.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)  # uniform
+
+
+def test_nothing_is_drawn_where_nothing_moves() -> None:
+    assert moves(configured().augmentation, 10, seed=0, epoch=1) is None
+
+
+def test_moves_are_of_the_seed_and_the_epoch_and_of_nothing_else() -> None:
+    first = made(EVERYTHING)
+    torch.rand(17)
+    assert torch.equal(first, made(EVERYTHING))
+    assert not torch.equal(first, made(EVERYTHING, seed=1))
+    assert not torch.equal(first, made(EVERYTHING, epoch=2))
+    assert len(first.unique(dim=0)) == 2000
+
+
+def test_the_options_of_the_group() -> None:
+    assert configured("augmentation=shift").augmentation == Augmentation(2, 0, 0, 0)
+    assert configured("augmentation=affine").augmentation == Augmentation(2, 10, 0.1, 10)
+    turned = configured("augmentation.rotation=5.5").augmentation
+    assert turned == Augmentation(0, 5.5, 0, 0)
