@@ -155,6 +155,16 @@ def test_seeds_that_score_alike_can_be_drawn_however_many_they_are(seeds: int) -
             picture.draw(every)
 
 
+def test_sensitivity_is_shown_where_there_are_several_learning_rates_alone() -> None:
+    one = product(model=["linear"], optimizer_lr=[0.01], seed=[0, 1])
+    other = product(model=["mlp"], optimizer_lr=[0.1], seed=[0, 1])
+    assert sensitivity.sensitivity(findings.find(compared(planted(one + other)))) is None
+    several = product(model=["mlp"], optimizer_lr=[0.01, 0.1], seed=[0, 1])
+    drawn = sensitivity.sensitivity(findings.find(compared(planted(one + several))))
+    assert drawn is not None
+    assert [axes.get_title() for axes in drawn.axes if axes.get_visible()] == ["mlp"]
+
+
 def words(drawn: Figure | None) -> set[str]:
     assert drawn is not None
     return {text.get_text() for text in texts(drawn)}

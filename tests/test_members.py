@@ -108,6 +108,19 @@ def test_factors_are_the_settings_with_several_levels(tmp_path: Path) -> None:
     assert level_rows(few) == [{"epochs": "1"}, {"epochs": "5"}]
 
 
+def test_what_was_typed_for_some_alone_has_its_recorded_level_in_the_others(tmp_path: Path) -> None:
+    """As a preset's systems do: each sets what it changes, and the rest is as it stands."""
+    systems = [["optimizer.lr=1e-2"], ["schedule=cosine"], ["model.hidden=[8, 9]", "clip_norm=2"]]
+    few = members(tmp_path, *systems)
+    usual = {"optimizer.lr": "0.001", "schedule": "constant", "model.hidden": "[256,256]",
+             "clip_norm": "null"}  # fmt: skip
+    assert level_rows(few) == [
+        usual | {"optimizer.lr": "0.01"},
+        usual | {"schedule": "cosine"},
+        usual | {"model.hidden": "[8,9]", "clip_norm": "2"},
+    ]
+
+
 def test_classes_that_were_typed_are_factors_under_their_names(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -251,10 +251,11 @@ def absent(table: pd.DataFrame, declared: Mapping[str, Sequence[str]], size: int
     them are gone since is unknown.
     """
     keys = list(declared)
-    product = list(itertools.product(*([spelled(level) for level in declared[k]] for k in keys)))
+    if math.prod(map(len, declared.values())) != size:
+        return pd.DataFrame(columns=keys)
+    product = itertools.product(*([spelled(level) for level in declared[k]] for k in keys))
     seen = {tuple(values) for values in table[keys].to_numpy()}
-    gone = [levels for levels in product if levels not in seen] if len(product) == size else []
-    return pd.DataFrame(gone, columns=keys)
+    return pd.DataFrame([levels for levels in product if levels not in seen], columns=keys)
 
 
 def layers_of(runs: Sequence[RecordedRun]) -> list[str]:

@@ -1,7 +1,9 @@
 """The members of a sweep: its combinations, composed and checked before any starts."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hydra.errors import ConfigCompositionException, MissingConfigException
 
@@ -121,11 +123,33 @@ def pinned(member: Member, threads: int | None) -> Member:
     return replace(member, trial=member.trial.with_threads(threads), context=context)
 
 
+def all_levels(members: Sequence[Member]) -> list[dict[str, str]]:
+    """For each combination its level of each setting that was typed for any of them.
+
+    Where it was not typed for all of them, the level of each is the one on its record; a
+    combination without one is not in its row.
+    """
+    keys = dict.fromkeys(key for member in members for key in member.levels)
+    partly = [key for key in keys if any(key not in member.levels for member in members)]
+    rows = []
+    for member in members:
+        recorded = member.trial.combination.params() if member.trial and partly else {}
+        row = {key: spelled(recorded[key]) for key in partly if key in recorded}
+        levels = member.levels | row
+        rows.append({key: levels[key] for key in keys if key in levels})
+    return rows
+
+
+def spelled(value: Any) -> str:
+    """A setting as it would be typed: true, null, [8,9]."""
+    return json.dumps(value, separators=(",", ":")) if not isinstance(value, str) else value
+
+
 def varying(members: Sequence[Member]) -> dict[str, list[str]]:
     """The factors: keys with more than one level, each with its levels in order of appearance."""
     seen: dict[str, dict[str, None]] = {}
-    for member in members:
-        for key, value in member.levels.items():
+    for row in all_levels(members):
+        for key, value in row.items():
             seen.setdefault(key, {})[value] = None
     return {key: list(levels) for key, levels in seen.items() if len(levels) > 1}
 
@@ -133,4 +157,4 @@ def varying(members: Sequence[Member]) -> dict[str, list[str]]:
 def level_rows(members: Sequence[Member]) -> list[dict[str, str]]:
     """For each combination its level of each factor, ABSENT where it has none."""
     factors = varying(members)
-    return [{key: member.levels.get(key, ABSENT) for key in factors} for member in members]
+    return [{key: row.get(key, ABSENT) for key in factors} for row in all_levels(members)]

@@ -17,14 +17,17 @@ WIDTH = 3.2  # inches of a panel
 
 
 def sensitivity(findings: Findings) -> Figure | None:
-    """A panel for each combination of the other settings; None where the rate does not vary."""
+    """A panel for each combination of the other settings that has several rates; None without."""
     comparison = findings.comparison
     if RATE not in comparison.settings or comparison.runs[RATE].nunique() < 2:
         return None
     others = [key for key in comparison.settings if key not in (RATE, "optimizer")]
     runs = comparison.runs.assign(panel=label(comparison.runs, others) if others else "")
     runs = runs[runs[RATE] != "-"].assign(rate=lambda rows: rows[RATE].map(float))
+    runs = runs[runs.groupby("panel")["rate"].transform("nunique") > 1]
     panels = list(dict.fromkeys(runs["panel"]))[:MOST_PANELS]
+    if not panels:
+        return None
     across = min(2, len(panels))
     down = -(-len(panels) // across)
     drawn = style.figure(WIDTH * across + 1.6, 2.6 * down + 0.4)
