@@ -184,7 +184,7 @@ class Convolutional(torch.nn.Sequential):
     def __init__(self, shape: list[int], classes: int) -> None:
         nn = torch.nn
         super().__init__(
-            nn.Unflatten(1, (1, 8)), nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(1, 8, 3), nn.BatchNorm2d(8), nn.ReLU(),
             nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.2), nn.Linear(72, classes),
         )  # fmt: skip
 

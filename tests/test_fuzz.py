@@ -88,7 +88,7 @@ def read(store: Store) -> None:
         lambda: selection.of_sweep(store, None),
         lambda: selection.of_experiment(store, "planted"),
     ):
-        in_one_line(lambda choose=choose: table.load(store, choose()))
+        in_one_line(lambda choose=choose: table.load(store, choose(), "validation/accuracy"))
     in_one_line(lambda: evidence.read(store, evidence.choose(store, "last")))
     for run in reading.search(store, ""):
         in_one_line(lambda run=run: (run.is_abandoned, run.is_result))

@@ -202,7 +202,9 @@ def test_the_report_begins_with_the_name_and_the_note_as_text(tmp_path: Path) ->
 
     def pages() -> tuple[str, str]:
         chosen = selection.of_sweep(store, None)
-        report.write(findings.find(load(store, chosen)), None, tmp_path / "report")
+        report.write(
+            findings.find(load(store, chosen, "validation/accuracy")), None, tmp_path / "report"
+        )
         return tuple((tmp_path / "report" / name).read_text() for name in report.PAGES)
 
     plain, markdown = pages()

@@ -89,7 +89,7 @@ def test_what_a_stage_does_not_depend_on_does_not_run_it_again(ran: Path) -> Non
 
 def test_the_data_stage_is_strict(checkout: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "factorial", "fetch", "data=mnist", f"outputs={tmp_path}"]
-    env = os.environ | NOWHERE
+    env = os.environ | NOWHERE | {"FACTORIAL_DATA": str(tmp_path / "nothing")}
     done = subprocess.run(command, cwd=checkout, env=env, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("error: MNIST is not in")

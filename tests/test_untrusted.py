@@ -185,7 +185,7 @@ def test_an_id_in_a_record_is_no_path(made: Path) -> None:
 @pytest.mark.slow
 def test_a_dataset_that_is_none_is_refused(copy: Path) -> None:
     poison(copy, "data.name", "../../etc/passwd")
-    assert "data.name=../../etc/passwd: allowed is one of digits" in refused(copy)
+    assert "data.name=../../etc/passwd: allowed is one of cifar10, digits" in refused(copy)
 
 
 BOMB = "a: &a [x,x]\n" + "".join(
