@@ -74,6 +74,14 @@ class Command:
         return self.process.wait(30)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hanging_up_counts() -> Iterator[None]:
+    """As in a terminal. Whoever is behind nohup has it ignored, and so have all that he starts."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     made = Path(tempfile.mkdtemp())
