@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from recorded import compared, planted, product
 
-from factorial.comparison import findings
+from factorial.comparison import findings, table
 from factorial.comparison.table import Comparison
 
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
@@ -102,3 +103,20 @@ def test_the_winner_has_seeds_where_others_have() -> None:
     made = findings.find(compared([*runs, lucky]))
     assert made.winner["label"] == "mlp"
     assert made.tied == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "gone"),
+    [(4, [("mlp", "adam")]), (3, []), (5, [])],
+)
+def test_only_a_whole_grid_tells_which_of_its_combinations_are_gone(
+    size: int, gone: list[tuple[str, str]]
+) -> None:
+    """A preset's systems leave combinations out by design."""
+    runs = pd.DataFrame(
+        [("linear", "sgd"), ("linear", "adam"), ("mlp", "sgd")], columns=["model", "optimizer"]
+    )
+    declared = {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
+    found = table.absent(runs, declared, size)
+    assert list(found.columns) == ["model", "optimizer"]
+    assert list(found.itertuples(index=False, name=None)) == gone
