@@ -74,7 +74,9 @@ class Started:
         return self.returncode
 
     def kill(self, number: int) -> None:
-        os.kill(self.process.pid or 0, number)
+        """Nothing is done to one that has ended by itself."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.process.pid or 0, number)
         self.process.join()
 
 

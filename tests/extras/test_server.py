@@ -16,14 +16,15 @@ from pathlib import Path
 import psutil
 import pytest
 from conftest import ROOT
-from lost import WORDS, require_whole, trained, wait_for_epoch
-from processes import start, train
+from lost import EPOCHS, WORDS, require_whole, trained, wait_for_epoch
+from processes import read, start, train
 from sqlalchemy import create_engine, text
 
 from factorial.record.store import mlflow_page
 from factorial.settings.schema import Tracking
 
 PASSWORD = "twelve signs or more"
+SERVES = "MLflow's server answers at"
 
 
 def free_port() -> int:
@@ -37,7 +38,6 @@ class Command:
 
     def __init__(self, folder: Path, *words: str, **env: str) -> None:
         self.folder, self.words, self.env, self.port = folder, words, env, free_port()
-        self.starts = 0
         self.start()
 
     @property
@@ -53,16 +53,16 @@ class Command:
             )  # fmt: skip
 
     def start(self) -> None:
+        starts = self.said.count(SERVES)
         self.begin()
-        self.starts += 1
         deadline = time.monotonic() + 120
-        while self.said.count("MLflow's server answers at") < self.starts:
+        while self.said.count(SERVES) == starts:
             assert time.monotonic() < deadline and self.process.poll() is None, self.said
             time.sleep(0.1)
 
     @property
     def said(self) -> str:
-        return (self.folder / "said").read_text()
+        return read(self.folder / "said")
 
     def kill(self) -> None:
         """The command with MLflow's server, at once: PostgreSQL is left alone."""
@@ -91,10 +91,18 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(folder: Path) -> Iterator[Command]:
-    server = Command(folder)
-    yield server
-    server.stop()
+def command(folder: Path) -> Iterator[Command]:
+    command = Command(folder)
+    yield command
+    command.stop()
+
+
+@pytest.fixture
+def server(command: Command) -> Command:
+    """The one that all share, at work: a test that failed may have left it ended."""
+    if command.process.poll() is not None:
+        command.start()
+    return command
 
 
 def database(server: Command) -> Path:
@@ -168,17 +176,16 @@ def test_what_a_killed_command_has_left_is_ended_by_the_next(server: Command) ->
 def test_nothing_is_lost_or_doubled_wherever_the_server_is_killed(
     seed: int, server: Command, tmp_path: Path
 ) -> None:
-    """At an instant within the run; every other time its client is killed as well."""
+    """At an epoch of the run; every other time its client is killed as well, soon after."""
     outputs, draw = tmp_path / "outputs", random.Random(seed)
     name = f"lost-{seed}"
     words = [*WORDS, f"seed={100 + seed}", f"tracking.experiment={name}"]
     words.append(f"tracking.uri={server.address}")
     issued = start(outputs, *words)
-    wait_for_epoch(outputs, 1)
-    time.sleep(draw.uniform(0, 1))
+    wait_for_epoch(outputs, draw.randint(1, EPOCHS // 2))
     server.kill()
     if seed % 2:
-        time.sleep(draw.uniform(0, 1))
+        time.sleep(draw.uniform(0, 0.5))
         issued.kill(signal.SIGKILL)
     server.start()
     issued.ended()
