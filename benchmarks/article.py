@@ -21,8 +21,9 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
+from factorial.settings.parsing import parse
 from factorial.settings.places import CONF
-from factorial.settings.schema import Config, parse
+from factorial.settings.schema import Config
 from factorial.training import data, environment, trainer
 
 SYSTEMS = {

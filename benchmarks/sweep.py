@@ -19,8 +19,8 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from factorial.record.checkpoint import Position, Trunk
+from factorial.settings.parsing import parse
 from factorial.settings.places import CONF
-from factorial.settings.schema import parse
 from factorial.training import data, trainer
 
 GRID = "model=linear,mlp optimizer=sgd,adam optimizer.lr=0.0001,0.001,0.01,0.1 epochs=5,10,15"

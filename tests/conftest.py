@@ -23,8 +23,9 @@ from factorial.runs.sweep import run_sweep
 from factorial.runs.trial import Trial, prepare
 from factorial.settings.combination import Combination, Composer, by_hydra
 from factorial.settings.overrides import translated
+from factorial.settings.parsing import parse
 from factorial.settings.places import CONF
-from factorial.settings.schema import Config, parse
+from factorial.settings.schema import Config
 from factorial.training import data, sizes
 
 ROOT = Path(__file__).parents[1]

@@ -11,13 +11,14 @@ from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
 from factorial.comparison import anova
+from factorial.comparison.effects import level_effects
 
 LEVELS = {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
 
 
 def test_planted_effects_are_recovered_within_their_intervals() -> None:
     runs = two_by_two(np.random.default_rng(5), 0.05, 0.02, 0.0, 0.002, seeds=8)
-    table = anova.level_effects(runs, ["model", "optimizer"], LEVELS, "score")
+    table = level_effects(runs, ["model", "optimizer"], LEVELS, "score")
     assert table["level"].tolist() == ["mlp", "adam"]
     for estimate, truth in zip(table["estimate"], (0.05, 0.02), strict=True):
         assert estimate.low <= truth <= estimate.high
@@ -77,8 +78,31 @@ def test_a_missing_cell_costs_the_interaction_alone_and_is_named() -> None:
     analysis = anova.analyse(partly, ["model", "optimizer"], "score")
     assert analysis.table["term"].tolist() == ["model", "optimizer", "seeds"]
     assert "model x optimizer: 1 of 4 combinations have no result" in analysis.notes[0]
-    effect = anova.level_effects(partly, ["model", "optimizer"], LEVELS, "score")
+    effect = level_effects(partly, ["model", "optimizer"], LEVELS, "score")
     assert effect["over"].tolist() == [1, 1]
+
+
+def test_what_no_results_leave_untold_of_many_pairs_is_one_line() -> None:
+    """Each of four ingredients left out once: no two are left out together."""
+    left_out = [(), ("a",), ("b",), ("c",), ("d",)]
+    rng = np.random.default_rng(14)
+    rows = [
+        (*("no" if name in none else "yes" for name in "abcd"), seed, rng.normal(0.9, 0.01))
+        for none in left_out
+        for seed in "012"
+    ]
+    runs = pd.DataFrame(rows, columns=["a", "b", "c", "d", "seed", "score"])
+    analysis = anova.analyse(runs, ["a", "b", "c", "d"], "score")
+    assert analysis.table["term"].tolist() == ["a", "b", "c", "d", "seeds"]
+    assert analysis.notes[0] == (
+        "6 pairs of factors have combinations without a result, so their interactions can't be "
+        "told: a x b, a x c, a x d, b x c, b x d, c x d"
+    )
+    few = anova.analyse(runs[runs["d"] == "yes"], ["a", "b", "c"], "score").notes
+    assert few[:3] == [
+        f"{pair}: 1 of 4 combinations have no result, so their interaction can't be told"
+        for pair in ("a x b", "a x c", "b x c")
+    ]
 
 
 def test_a_fraction_of_a_design_has_main_effects_and_says_so() -> None:

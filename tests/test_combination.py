@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from factorial.settings.combination import Combination, Composer, by_hydra
 from factorial.settings.names import flatten, is_within
-from factorial.settings.schema import parse
+from factorial.settings.parsing import parse
 
 WORDS = [
     "model=linear", "model=mlp", "optimizer=sgd", "optimizer.lr=1e-2", "optimizer.lr=3", "seed=3",

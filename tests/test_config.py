@@ -15,8 +15,9 @@ from omegaconf import OmegaConf
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, readable
 from factorial.settings.overrides import count_epochs
+from factorial.settings.parsing import parse
 from factorial.settings.places import CONF
-from factorial.settings.schema import parse, targets
+from factorial.settings.schema import targets
 from factorial.training import trainer
 from factorial.training.environment import choose
 

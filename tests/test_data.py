@@ -74,7 +74,7 @@ def test_mnist_is_what_torchvision_reads() -> None:
 @pytest.mark.mnist
 def test_mnist_has_the_published_sizes() -> None:
     from factorial.settings.combination import Combination
-    from factorial.settings.schema import parse
+    from factorial.settings.parsing import parse
 
     splits = data.load(parse(Combination.compose([]).composed).data, CPU)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [

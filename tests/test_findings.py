@@ -8,6 +8,7 @@ import pytest
 from recorded import compared, planted, product
 
 from factorial.comparison import findings, table
+from factorial.comparison.scales import log_error
 from factorial.comparison.table import Comparison
 
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
@@ -62,7 +63,7 @@ def test_seeds_are_blocks_only_where_none_is_missing() -> None:
 def test_no_error_counts_as_half_an_image() -> None:
     comparison = of({"sgd": [1.0, 0.9], "adam": [0.99, 0.0]})
     wanted = [np.log10(0.5 / 6000), -1.0, -2.0, 0.0]
-    assert findings.log_error(comparison).tolist() == pytest.approx(wanted)
+    assert log_error(comparison).tolist() == pytest.approx(wanted)
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

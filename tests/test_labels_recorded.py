@@ -29,7 +29,7 @@ from factorial.record import selection, writing
 from factorial.runs.progress import open_run
 from factorial.runs.run import run_trial
 from factorial.settings.labels import is_taken
-from factorial.settings.schema import parse
+from factorial.settings.parsing import parse
 
 LINEAR = ["model=linear", "optimizer=sgd", "epochs=1"]
 SWEEP = ["data=digits", *LINEAR, "seed=0,1"]

@@ -9,6 +9,7 @@ import statsmodels.api as sm
 from recorded import compared, planted
 
 from factorial.comparison import anova, findings
+from factorial.comparison.effects import level_effects
 from factorial.comparison.figures import factors, leaderboard, maps
 from factorial.comparison.nested import nesting
 
@@ -110,7 +111,7 @@ def test_effects_of_levels_compare_what_has_the_factor_and_models_by_their_means
         "model.activation": ["-", "relu", "tanh"],
         "optimizer": ["sgd", "adam"],
     }
-    rows = anova.level_effects(runs, FACTORS, levels, "score").set_index(["level", "against"])
+    rows = level_effects(runs, FACTORS, levels, "score").set_index(["level", "against"])
     cells = runs.groupby(FACTORS)["score"].mean()
     assert rows["over"].to_dict() == {
         ("mlp", "linear"): 2, ("cnn", "linear"): 2, ("tanh", "relu"): 4, ("adam", "sgd"): 5,
@@ -127,7 +128,7 @@ def test_models_that_both_have_a_factor_are_compared_at_its_levels() -> None:
     runs = runs[~((runs["model"] == "cnn") & (runs["model.activation"] == "tanh"))]
     levels = {"model": ["mlp", "cnn", "linear"], "model.activation": ["relu", "tanh"],
               "optimizer": ["sgd", "adam"]}  # fmt: skip
-    rows = anova.level_effects(runs, FACTORS, levels, "score").set_index("level")
+    rows = level_effects(runs, FACTORS, levels, "score").set_index("level")
     at_relu = runs[runs["model.activation"] == "relu"].groupby("model")["score"].mean()
     assert rows.loc["cnn", "estimate"].value == pytest.approx(at_relu["cnn"] - at_relu["mlp"])
 

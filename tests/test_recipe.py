@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
 
 from factorial.settings import recipe
+from factorial.settings.parsing import parse
 from factorial.settings.recipe import Recipe, identify
-from factorial.settings.schema import Config, parse
+from factorial.settings.schema import Config
 from factorial.training import sizes
 
 

@@ -11,8 +11,8 @@ from factorial.record.files import write_atomically
 from factorial.settings import words
 from factorial.settings.messages import BadInput
 from factorial.settings.names import OWN
+from factorial.settings.parsing import parse_data
 from factorial.settings.places import CONF
-from factorial.settings.schema import parse_data
 from factorial.training import data
 
 

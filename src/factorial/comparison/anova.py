@@ -1,77 +1,18 @@
-"""Which factor explains the differences: effects of levels, and shares of the variance."""
+"""Which factor explains the differences: shares of the variance, with their tests and intervals."""
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.special import fdtrc
 
-from factorial.comparison.intervals import LEVEL, Array, contrast, student
-from factorial.comparison.nested import Term, applicable, contains, dummies, nesting, words
-from factorial.settings.names import ABSENT
+from factorial.comparison.estimable import estimable, why_not
+from factorial.comparison.intervals import LEVEL, Array, student
+from factorial.comparison.nested import Term, contains, dummies, nesting, words
 
 FEWEST = 3  # seeds for a jackknife
-
-
-def cells(runs: pd.DataFrame, factors: Sequence[str], score: str) -> dict[tuple[str, ...], Array]:
-    """The scores of each combination of levels."""
-    grouped = runs.groupby(list(factors), sort=False)[score]
-    return {key: group.to_numpy(dtype=float) for key, group in grouped}
-
-
-def level_effects(
-    runs: pd.DataFrame, factors: Sequence[str], levels: Mapping[str, Sequence[str]], score: str
-) -> pd.DataFrame:
-    """Each level against its factor's first: `factor`, `level`, `against`, `estimate`, `over`.
-
-    The difference of means over those `over` settings of the other factors that have both. Of a
-    factor within this one, which only one of the two has, the mean counts.
-    """
-    table = cells(runs, factors, score) if factors else {}
-    nests = nesting(runs[list(factors)])
-    rows = []
-    for factor in factors:
-        present = [level for level in levels[factor] if level in set(runs[factor])]
-        first, *others = [one for one in present if one != ABSENT or factor not in nests]
-        for level in others:
-            sides = [matched(table, factors, factor, (level, first), nests, at) for at in (0, 1)]
-            both = [rest for rest in sides[0] if rest in sides[1]]
-            if not both:
-                continue
-            groups, weights = [], []
-            for side, sign in zip(sides, (1, -1), strict=True):
-                for rest in both:
-                    groups += side[rest]
-                    weights += [sign / len(both) / len(side[rest])] * len(side[rest])
-            rows.append((factor, level, first, contrast(groups, weights), len(both)))
-    return pd.DataFrame(rows, columns=["factor", "level", "against", "estimate", "over"])
-
-
-def matched(
-    table: Mapping[tuple[str, ...], Array],
-    factors: Sequence[str],
-    factor: str,
-    pair: tuple[str, str],
-    nests: Mapping[str, str],
-    at: int,
-) -> dict[tuple[str, ...], list[Array]]:
-    """The scores at one of two levels, by the levels of the other factors that both have."""
-    position = factors.index(factor)
-    averaged = {position} | {
-        place
-        for place, other in enumerate(factors)
-        if nests.get(other) == factor
-        and any(key[place] == ABSENT for key in table if key[position] in pair)
-    }
-    groups: dict[tuple[str, ...], list[Array]] = {}
-    for key, scores in table.items():
-        if key[position] == pair[at]:
-            rest = tuple(level for place, level in enumerate(key) if place not in averaged)
-            groups.setdefault(rest, []).append(scores)
-    return groups
 
 
 class Analysis(NamedTuple):
@@ -153,61 +94,6 @@ def remainder(squares: Squares, settings: int, runs: int) -> pd.DataFrame:
         ("seeds", noise, squares.within),
     ]
     return pd.DataFrame([row for row in rows if row[1]], columns=["term", "df", "sum"])
-
-
-def why_not(runs: pd.DataFrame, factors: Sequence[str], score: str) -> list[str]:
-    """What stands against any analysis of these runs."""
-    if not factors:
-        return ["no factor varies"]
-    if runs[score].nunique() < 2:
-        return ["all runs score alike"]
-    if is_aliased(runs, [(factor,) for factor in factors]):
-        changing = [
-            f"{one} and {other}"
-            for one, other in itertools.combinations(factors, 2)
-            if runs.groupby(one)[other].nunique().max() == 1
-            or runs.groupby(other)[one].nunique().max() == 1
-        ]
-        which = ", ".join(changing) or ", ".join(factors)
-        return [f"{which} change together: the data can't tell their effects apart"]
-    return []
-
-
-def is_aliased(runs: pd.DataFrame, terms: Sequence[Term]) -> bool:
-    """Whether some effect is a combination of others in these runs."""
-    settings = runs[sorted({factor for term in terms for factor in term})].drop_duplicates()
-    nests = nesting(settings)
-    columns = (dummies(settings, term, nests) for term in terms)
-    matrix = np.hstack([np.ones((len(settings), 1)), *columns])
-    return bool(np.linalg.matrix_rank(matrix) < matrix.shape[1])
-
-
-def estimable(
-    runs: pd.DataFrame, factors: Sequence[str], replicated: bool
-) -> tuple[list[Term], list[str]]:
-    """The terms that the data can tell, and why not the others."""
-    terms: list[Term] = [(factor,) for factor in factors]
-    settings = runs[list(factors)].drop_duplicates()
-    nests = nesting(settings)
-    pairs, notes = [], []
-    for pair in itertools.combinations(factors, 2):
-        both = applicable(settings, pair, nests)
-        have, possible = both.groupby(list(pair)).ngroups, int(both[list(pair)].nunique().prod())
-        if both[list(pair)].nunique().min() < 2:
-            continue  # a factor within one level of the other, or two that none has both of
-        if have == possible:
-            pairs.append(pair)
-        else:
-            notes.append(
-                f"{pair[0]} x {pair[1]}: {possible - have} of {possible} combinations have no "
-                f"result, so their interaction can't be told"
-            )
-    if pairs and is_aliased(runs, [*terms, *pairs]):
-        return terms, [*notes, "too few combinations to tell interactions from each other"]
-    wanted = 1 + sum(dummies(settings, term, nests).shape[1] for term in (*terms, *pairs))
-    if pairs and not replicated and wanted >= len(runs):
-        return terms, [*notes, "one run a setting: interactions can't be told from noise"]
-    return terms + pairs, notes
 
 
 def sums_of_squares(

@@ -2,7 +2,8 @@
 
 import math
 
-from factorial.comparison.findings import Findings, Scale
+from factorial.comparison.findings import Findings
+from factorial.comparison.scales import Scale
 from factorial.comparison.table import SEED
 from factorial.comparison.wording import estimate, name, share, times
 

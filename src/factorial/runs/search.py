@@ -23,8 +23,9 @@ from factorial.runs.sweep import Sweep, checked, experiment_of, report
 from factorial.runs.trial import Compose, Family
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput
+from factorial.settings.parsing import parse
 from factorial.settings.recipe import digest
-from factorial.settings.schema import Config, parse
+from factorial.settings.schema import Config
 from factorial.settings.search import Search
 from factorial.training import sizes
 

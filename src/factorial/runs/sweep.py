@@ -33,7 +33,8 @@ from factorial.runs.run import reach
 from factorial.runs.trial import Compose, Family
 from factorial.settings.combination import Combination
 from factorial.settings.messages import BadInput, is_stop, reason
-from factorial.settings.schema import Config, parse
+from factorial.settings.parsing import parse
+from factorial.settings.schema import Config
 
 
 def run_sweep(

@@ -16,8 +16,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from factorial.settings.messages import OPEN, shown
 from factorial.settings.names import GROUPS, SHORT, flatten, is_within
+from factorial.settings.parsing import parse, parse_data
 from factorial.settings.recipe import EXCLUDED, is_own
-from factorial.settings.schema import Config, Data, parse, parse_data, targets
+from factorial.settings.schema import Config, Data, targets
 
 # No hyperparameters: what can't change a result (but where it ran), and facts of the data
 FACTS = tuple(f"data.{key}" for key in ("name", "examples", "shape", "classes", "white"))

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
+from factorial.settings.parsing import build
 from factorial.settings.rules import SEED, Rule, is_number, many, one_of, or_null, whole
-from factorial.settings.schema import build, literal, setting
+from factorial.settings.schema import literal, setting
 
 Sampler = Literal["tpe", "cmaes", "random", "grid"]
 SEEDS = Rule(

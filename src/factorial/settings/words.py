@@ -9,9 +9,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from factorial.settings.messages import BadInput, no_option, no_setting, shown
+from factorial.settings.parsing import check_address
 from factorial.settings.places import CONF
 from factorial.settings.rules import FILE, FOLDER, NAME, RANKED, TRUSTED, Rule, one_of, or_null
-from factorial.settings.schema import Tracking, check_address
+from factorial.settings.schema import Tracking
 
 HELP = ("-h", "--help", "help")
 # Numbers among the settings of the other commands: their kind, and their bounds

@@ -3,7 +3,8 @@
 from omegaconf import DictConfig, OmegaConf
 
 from factorial.settings.messages import BadInput
-from factorial.settings.schema import Config, Data, build
+from factorial.settings.parsing import build
+from factorial.settings.schema import Config, Data
 
 
 def validation_examples(data: Data) -> int:
