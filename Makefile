@@ -6,7 +6,7 @@ EXTRAS := ray slurm optuna server
 # A file of tests in a process, one for each core, as far as memory goes
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help train test test-fast test-extras server lint mutants bench claims readme-figures wrong-input repro lock clean
+.PHONY: help train test test-fast test-guides test-extras server lint mutants bench claims readme-figures wrong-input repro lock clean
 
 help: ## this list; ARGS="..." passes further settings on: make train ARGS="model=linear epochs=5"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ test: .venv/complete ## all tests
 
 test-fast: .venv/complete ## the tests that take no seconds
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not slow" $(ARGS)
+
+test-guides: .venv/complete ## the commands of the guides, each in a fresh checkout
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 tests/guides $(ARGS)
 
 # What they need besides this project's packages lies in an environment of its own
 test-extras: .venv-extras/complete ## the tests of Ray, Slurm, Optuna and PostgreSQL, each where it is installed

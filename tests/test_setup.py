@@ -78,9 +78,9 @@ def test_make_alone_lists_every_target_with_a_line(tmp_path: Path, words: list[s
     lines = make(tmp_path, *words).stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["make", target]
-        for target in ("help", "train", "test", "test-fast", "test-extras", "server", "lint",
-                       "mutants", "bench", "claims", "wrong-input", "readme-figures", "repro",
-                       "lock", "clean")
+        for target in ("help", "train", "test", "test-fast", "test-guides", "test-extras", "server",
+                       "lint", "mutants", "bench", "claims", "wrong-input", "readme-figures",
+                       "repro", "lock", "clean")
     ]  # fmt: skip
     assert all(len(line.split()) > 3 for line in lines)
 

@@ -77,7 +77,6 @@ def run(folder: Path, commands: str) -> str:
     return done.stdout + done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("guide", GUIDES)
 def test_the_commands_of_a_guide_do_what_it_says(guide: str, tmp_path: Path) -> None:
     folder, said = checkout(tmp_path), ""
@@ -99,7 +98,6 @@ class Mine(Linear):
 """
 
 
-@pytest.mark.slow
 def test_what_stands_in_a_file_of_conf_is_trusted_here_and_in_no_record(tmp_path: Path) -> None:
     """It needs no `allow` to train, with either command and in other processes; to replay it does,
     wherever the record comes from."""
