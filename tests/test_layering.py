@@ -14,8 +14,8 @@ PACKAGE = Path(factorial.__file__).parent
 FILES = sorted(file for file in PACKAGE.rglob("*.py"))
 # From the ground up: a room imports from those before it, and from itself
 ROOMS = [
-    "compat", "results", "console", "settings", "training", "record", "comparison", "runs",
-    "reuse", "commands", "cli", "__main__",
+    "compat", "results", "console", "pages", "settings", "training", "record", "comparison",
+    "runs", "reuse", "commands", "cli", "__main__",
 ]  # fmt: skip
 
 

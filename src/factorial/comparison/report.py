@@ -3,13 +3,11 @@
 import base64
 import json
 import math
-import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
@@ -28,6 +26,7 @@ from factorial.comparison.figures import (
 from factorial.comparison.findings import Findings, find
 from factorial.comparison.folder import replacing, require_own
 from factorial.comparison.table import is_number, load
+from factorial.pages.templates import template
 from factorial.record import predictions
 from factorial.record.predictions import Predictions
 from factorial.record.selection import Selection
@@ -36,6 +35,7 @@ from factorial.settings.messages import BadInput, reason
 from factorial.settings.names import ABSENT
 
 PRINTED = 20  # settings, on the screen
+PACKAGE = "factorial.comparison"  # which has the templates
 
 
 class Picture(NamedTuple):
@@ -159,7 +159,7 @@ def render(
     pictures: Sequence[dict[str, str]],
     notes: Sequence[str],
 ) -> str:
-    return template(name).render(
+    return template(PACKAGE, name).render(
         title=findings.comparison.title,
         note=findings.comparison.note,
         counts=rows.counts(findings),
@@ -176,24 +176,6 @@ def render(
         failures=rows.failures(findings),
         missing=rows.missing(findings),
     )
-
-
-def template(name: str) -> jinja2.Template:
-    """Of a page; what a HTML page is told is text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("factorial.comparison"),
-        autoescape=name.endswith(".html"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = markdown_cell
-    return environment.get_template(f"{name}.j2")
-
-
-def markdown_cell(text: str) -> str:
-    """Text that stays within its cell, and text: no link, no tag, no code."""
-    return re.sub(r"([\\|\[\]`])", r"\\\1", " ".join(text.split())).replace("<", "&lt;")
 
 
 def csv_cell(value: object) -> object:

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 from factorial import console
 from factorial.comparison.figures import search as figures
 from factorial.comparison.folder import replacing, require_own
-from factorial.comparison.report import PRINTED, csv_cell, draw_each, template
+from factorial.comparison.report import PACKAGE, PRINTED, csv_cell, draw_each
 from factorial.comparison.trials import COMPLETE, FAILED, PRUNED, Trials, importances, load
 from factorial.comparison.wording import share
+from factorial.pages.templates import template
 from factorial.record.selection import Selection
 from factorial.record.store import Store, attach
 from factorial.settings.messages import BadInput, reason
@@ -81,7 +82,7 @@ def write(trials: Trials, shares: dict[str, float], notes: list[str], folder: Pa
         trials.table.map(csv_cell).to_csv(made / "trials.csv", index=False)
         (made / "metrics.json").write_text(json.dumps(metrics(trials, shares), indent=1) + "\n")
         for name, source in PAGES.items():
-            page = template(source).render(
+            page = template(PACKAGE, source).render(
                 title=trials.title,
                 note=trials.note,
                 counts=counts(trials),

@@ -1,0 +1,1 @@
+"""What all pages share: they are files that need no network."""
