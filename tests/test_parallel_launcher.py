@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 from conftest import bring, children, client, parents, recorded, sweep, weights
+from omegaconf import OmegaConf
 from processes import start, train
+
+from hydra_plugins import factorial_parallel
 
 pytestmark = pytest.mark.slow
 
@@ -51,6 +54,17 @@ def test_threads_that_are_asked_for_are_those_of_the_run(outputs: Path) -> None:
     done = train(outputs, *words, *PARALLEL, "hydra.launcher.threads=1", "device.threads=2,3")
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(run.data.params["threads"] for run in children(outputs)) == ["2", "3"]
+
+
+@pytest.mark.parametrize("plan", [True, False])
+def test_what_workers_import_is_begun_by_a_command_that_has_some(
+    plan: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[None] = []
+    monkeypatch.setattr(factorial_parallel, "foresee", lambda: begun.append(None))
+    launcher = factorial_parallel.ParallelLauncher(workers=2, threads=None)
+    launcher.setup(hydra_context=None, task_function=None, config=OmegaConf.create({"plan": plan}))
+    assert len(begun) == (0 if plan else 1)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

@@ -32,7 +32,8 @@ class ParallelLauncher(Launcher):
             if value is not None and not (type(value) is int and value > 0):
                 raise BadInput(f"hydra.launcher.{key}={shown(value)}: {ALLOWED}")
         self.application = hydra_context, task_function, config
-        foresee()
+        if not config.plan:  # which starts no worker
+            foresee()
 
     @functools.cached_property
     def workers(self) -> int:
