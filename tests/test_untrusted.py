@@ -133,6 +133,8 @@ TYPED = [
     ["model={_target_:mine.Model}"],
     ["+model.inner={_target_:mine.Model}"],
     ["+optimizer.betas=[{deep:[{_target_:mine.Model}]}]"],
+    ["data._target_=mine.tensors"],
+    ["+metrics.mine._target_=mine.score"],
 ]
 
 
@@ -143,6 +145,14 @@ def test_a_class_of_a_file_is_allowed_by_that_and_one_within_a_typed_value_is_no
     assert filed(composed, ["model.in=[{_target_:a.B}]"]) == ("mine.Model",)
     assert filed(composed, ["model={_target_:mine.Model}"]) == ()
     assert [asked(*typed).filed for typed in TYPED] == [()] * len(TYPED)
+
+
+@pytest.mark.parametrize("part", ["model", "optimizer", "schedule", "data", "metrics"])
+def test_so_is_what_a_file_of_any_other_group_names(part: str) -> None:
+    composed = OmegaConf.create({part: {"of_mine": {"_target_": "mine.Own"}}})
+    assert filed(composed, [f"{part}=mine"]) == ("mine.Own",)
+    assert filed(composed, [f"{part}.of_mine._target_=mine.Own"]) == ()
+    assert filed(OmegaConf.create({part: {"_target_": None}}), []) == ()
 
 
 def test_a_config_that_comes_from_a_record_has_no_files() -> None:

@@ -36,6 +36,13 @@ DIGITS = 6  # significant ones of a claim
 CLOSE = 0.05  # relative: where a claim has no interval
 
 
+class Sweep(NamedTuple):
+    """What is typed to train it; one that takes an hour is measured where it is named alone."""
+
+    words: str
+    is_long: bool
+
+
 class Claim(NamedTuple):
     """`measure` of `of` in a sweep: a value with its 95 % interval from n runs, or seeds."""
 
@@ -60,9 +67,10 @@ def main(typed: Sequence[str]) -> None:
     sweeps, claims = read()
     if settings["only"] is not None and settings["only"] not in sweeps:
         raise BadInput(f"only={settings['only']}: allowed is one of {', '.join(sweeps)}")
-    chosen = [name for name in sweeps if settings["only"] in (None, name)]
+    usual = [name for name, sweep in sweeps.items() if not sweep.is_long]
+    chosen = [settings["only"]] if settings["only"] else usual
     for name in chosen:
-        train(sweeps[name], settings["outputs"])
+        train(sweeps[name].words, settings["outputs"])
     store = look_into(Tracking("local", None, "", None, None), settings["outputs"])
     of_sweeps = {name: newest(store, name) for name in chosen}
     measured = [
@@ -80,8 +88,8 @@ def main(typed: Sequence[str]) -> None:
         raise SystemExit(1)
 
 
-def read() -> tuple[dict[str, str], list[Claim]]:
-    """The sweeps' words, and the claims."""
+def read() -> tuple[dict[str, Sweep], list[Claim]]:
+    """The sweeps, and the claims."""
     document = yaml.safe_load(FILE.read_text())
     claims = [
         Claim(sweep, measure, of, known(value), known(low), known(high), n)
@@ -89,7 +97,7 @@ def read() -> tuple[dict[str, str], list[Claim]]:
         for measure, claimed in part["claims"].items()
         for of, (value, low, high, n) in claimed.items()
     ]
-    return {name: part["words"] for name, part in document.items()}, claims
+    return {name: Sweep(part["words"], part["long"]) for name, part in document.items()}, claims
 
 
 def known(value: float | None) -> float:
@@ -123,6 +131,15 @@ def effect(findings: Findings, of: str) -> Estimate:
     return findings.score.square[EFFECTS.index(of)]
 
 
+def of_level(findings: Findings, of: str) -> Estimate:
+    """`FACTOR: LEVEL`, against the factor's first level."""
+    factor, _, level = of.partition(": ")
+    table = findings.score.levels
+    (row,) = table[(table["factor"] == factor) & (table["level"] == level)].itertuples()
+    estimate: Estimate = row.estimate
+    return estimate
+
+
 def variance(findings: Findings, of: str) -> Estimate:
     table = findings.score.analysis.table.set_index("term").loc[of]
     return Estimate(table["share"], table["low"], table["high"], len(findings.comparison.runs))
@@ -139,6 +156,7 @@ MEASURES: Mapping[str, Callable[[Findings, str], Estimate]] = {
     "test accuracy": of_setting("test"),
     "test accuracy, unscaled pixels": of_setting("published"),
     "effect on validation accuracy": effect,
+    "level's effect on validation accuracy": of_level,
     "share of the variance": variance,
     "first layer's gradient / last layer's": gradient,
 }
@@ -173,10 +191,11 @@ def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
-def write(sweeps: Mapping[str, str], claims: Sequence[Claim]) -> None:
+def write(sweeps: Mapping[str, Sweep], claims: Sequence[Claim]) -> None:
     """claims.yaml, and the pages between their markers."""
     document: dict[str, Any] = {
-        name: {"words": words, "claims": {}} for name, words in sweeps.items()
+        name: {"words": sweep.words, "long": sweep.is_long, "claims": {}}
+        for name, sweep in sweeps.items()
     }
     for claim in claims:
         numbers = [rounded(x) if math.isfinite(x) else None for x in claim.estimate[:3]]

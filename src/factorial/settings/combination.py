@@ -24,6 +24,7 @@ from factorial.settings.schema import Config, Data, targets
 FACTS = tuple(f"data.{key}" for key in ("name", "examples", "shape", "classes", "white"))
 UNRECORDED = (*(key for key in EXCLUDED if not key.startswith("device.")), *FACTS)
 UNNAMED = (*UNRECORDED, "metrics")  # what is measured of runs does not tell them apart
+NAMING = (*OPEN, "data", "metrics")  # the parts whose files may name a class or a function
 # What a run's name says in its first words, or the record by its place
 SAID = ("model", "optimizer", "optimizer.lr", "epochs", "epochs.count", "seed", "experiment")
 
@@ -31,8 +32,8 @@ SAID = ("model", "optimizer", "optimizer.lr", "epochs", "epochs.count", "seed", 
 class Combination(NamedTuple):
     """A composed config, the options chosen in each group, and the overrides as typed.
 
-    `filed` are the classes that the config's own files name: as trusted as the code beside them. A
-    config that comes from a record has none, whatever files there are.
+    `filed` is what the config's own files name in `_target_`: as trusted as the code beside them.
+    A config that comes from a record has none, whatever files there are.
     """
 
     composed: DictConfig
@@ -132,15 +133,16 @@ class Combination(NamedTuple):
 
 
 def filed(composed: DictConfig, typed: list[str]) -> tuple[str, ...]:
-    """The user's own classes that no typed word has put there, but a file, however deep."""
+    """The user's own classes and functions that no typed word has put there, but a file, however
+    deep."""
     words = (word.lstrip("+~").partition("=") for word in typed)
-    said = [key for key, _, value in words if key not in OPEN or value.startswith("{")]
-    parts = {part: OmegaConf.to_container(composed[part]) for part in OPEN if part in composed}
+    said = [key for key, _, value in words if key not in NAMING or value.startswith("{")]
+    parts = {part: OmegaConf.to_container(composed[part]) for part in NAMING if part in composed}
     found = [pair for part, node in parts.items() for pair in targets(node, part)]
     return tuple(
-        str(name)
+        name
         for key, name in found
-        if is_own(str(name)) and not is_within(key.replace("[", "."), said)
+        if isinstance(name, str) and is_own(name) and not is_within(key.replace("[", "."), said)
     )
 
 
