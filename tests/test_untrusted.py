@@ -133,7 +133,7 @@ TYPED = [
     ["model={_target_:mine.Model}"],
     ["+model.inner={_target_:mine.Model}"],
     ["+optimizer.betas=[{deep:[{_target_:mine.Model}]}]"],
-    ["data._target_=mine.tensors"],
+    ["data=own", "data._target_=mine.tensors"],
     ["+metrics.mine._target_=mine.score"],
 ]
 
