@@ -6,7 +6,7 @@ EXTRAS := ray slurm optuna server
 # A file of tests in a process, one for each core, as far as memory goes
 SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile
 
-.PHONY: help train test test-fast test-guides test-extras server lint mutants bench claims readme-figures wrong-input repro lock clean
+.PHONY: help train test test-fast test-guides test-extras server lint mutants bench claims readme-figures screenshots wrong-input repro lock clean
 
 help: ## this list; ARGS="..." passes further settings on: make train ARGS="model=linear epochs=5"
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ wrong-input: .venv/complete ## what every command says to wrong input, anew into
 
 readme-figures: .venv/complete ## their numbers and pictures anew; trains what is not on record
 	$(BIN)/factorial claims write=true $(ARGS)
+
+screenshots: .venv/complete ## the pictures of pages in the docs anew, of a small sweep on the digits
+	$(BIN)/python tests/screenshots.py
 
 # DVC in an environment of its own; its programs find this project's python first
 repro: .venv/complete .venv-dvc/complete ## data, sweep and report as a DVC pipeline

@@ -154,7 +154,7 @@ def sweep_body(folder: Path, words: tuple[str, ...], said: Path, kill_after: int
 WRITES = [
     (writing, "new"), (writing, "again"), (Trunk, "save"), *(
         (writing.Run, name)
-        for name in ("describe", "write", "log_rows", "conclude", "tag", "end")
+        for name in ("describe", "write", "log_rows", "conclude", "revise", "tag", "end")
     ),
 ]  # fmt: skip
 
@@ -190,7 +190,7 @@ def serve(folder: Path, port: int = 0) -> tuple["subprocess.Popen[bytes]", str]:
         process = subprocess.Popen(
             command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
         )
-    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 60
+    address, deadline = f"http://127.0.0.1:{port}", time.monotonic() + 240
     while True:
         try:
             urlopen(f"{address}/health", timeout=1).close()

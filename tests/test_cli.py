@@ -86,6 +86,7 @@ def test_help_keeps_the_comments_of_the_configs() -> None:
         "compare": "the file that a sweep wrote with ledger=FILE: that sweep",
         "evaluate": "so many of them, which predict together; null: one",
         "fetch": "a file that gets the data set's name, sizes and digest, as JSON",
+        "motion": "learning rates; configured: each option's own",
         "predict": "PNG or JPEG files, or folders of them",
         "register": "of the registered model; each registration is a version of it",
         "replay": "CPU threads; null: as recorded",
@@ -108,8 +109,8 @@ def test_the_overview_has_a_line_for_each_command() -> None:
         assert done.returncode == 0
         lines = re.findall(r"^  (\w+) +(\w.*\.?)$", done.stdout, re.MULTILINE)
         assert [name for name, _ in lines] == [
-            "claims", "clean", "compare", "deliver", "evaluate", "fetch", "list", "predict",
-            "register", "replay", "server", "train",
+            "claims", "clean", "compare", "deliver", "evaluate", "fetch", "list", "motion",
+            "predict", "register", "replay", "server", "train",
         ]  # fmt: skip
 
 
@@ -128,8 +129,8 @@ def test_an_unknown_command_is_one_line_and_exit_code_1() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "error: compar is not a command: allowed are "
-        "claims, clean, compare, deliver, evaluate, fetch, list, predict, register, replay, "
-        "server, train\n"
+        "claims, clean, compare, deliver, evaluate, fetch, list, motion, predict, register, "
+        "replay, server, train\n"
     )
 
 

@@ -36,6 +36,7 @@ WRITES = [
     "final-2.safetensors",
     "weights.safetensors",
     "predictions.safetensors",
+    "held-out.safetensors",
     "metrics.json",
     "closing metrics",
     "FINISHED",

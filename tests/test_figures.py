@@ -186,10 +186,10 @@ def test_a_map_writes_each_cells_mean_and_names_what_failed() -> None:
 
 
 def test_learning_rate_and_epochs_are_the_axes_and_the_rest_small_multiples() -> None:
-    plan = maps.grid(found("four factors").comparison)
+    plan = maps.grid(found("four factors"))
     assert plan is not None
     assert (plan.rows, plan.columns) == ("optimizer.lr", "epochs")
-    assert plan.panels == [("linear", "sgd"), ("linear", "adam"), ("mlp", "sgd"), ("mlp", "adam")]
+    assert plan.panels == [("mlp", "adam"), ("mlp", "sgd"), ("linear", "adam"), ("linear", "sgd")]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.multicomp import pairwise_tukeyhsd
 
-from factorial.comparison import anova, intervals
+from factorial.comparison import intervals
+from factorial.comparison.effects import cells
 
 SIMULATIONS = 500
 
@@ -20,9 +21,9 @@ LEVELS = {"model": ["linear", "mlp"], "optimizer": ["sgd", "adam"]}
 
 
 def groups_of(runs: pd.DataFrame) -> list[list[float]]:
-    cells = anova.cells(runs, ["model", "optimizer"], "score")
+    scores = cells(runs, ["model", "optimizer"], "score")
     order = [("linear", "sgd"), ("mlp", "sgd"), ("linear", "adam"), ("mlp", "adam")]
-    return [list(cells[key]) for key in order]
+    return [list(scores[key]) for key in order]
 
 
 def test_the_interval_of_a_mean_is_students() -> None:

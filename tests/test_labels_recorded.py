@@ -1,6 +1,7 @@
 """Names, notes and tags on record: on runs and sweeps, in MLflow's words, and in the report."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -208,18 +209,26 @@ def test_the_report_begins_with_the_name_and_the_note_as_text(tmp_path: Path) ->
         return tuple((tmp_path / "report" / name).read_text() for name in report.PAGES)
 
     plain, markdown = pages()
-    assert f"<h1>sweep {identity}</h1>" in plain
+    heading, below = re.findall(r"<h1>(.*)</h1>\n<p.*>(.*): \d+ runs", plain)[0]
+    assert re.fullmatch(r"Model, \d{4}-\d{2}-\d{2}", heading)
+    assert below == f"sweep {identity}"
     assert "Note: " not in plain + markdown
+    assert "Tags: " not in plain + markdown
     client(tmp_path).update_run(swept.id, name=f"n {EVIL}")
     client(tmp_path).set_tag(swept.id, "mlflow.note.content", f"o {EVIL}")
+    client(tmp_path).set_tag(swept.id, "paper", f"3 {EVIL}")
+    client(tmp_path).set_tag(swept.id, "by", "anna")
     page, markdown = pages()
     assert Texts(page).tags.count("script") == Texts(plain).tags.count("script") == 0
     assert "onerror" not in Texts(page).tags
+    assert f"n {EVIL}: model, 20" in Texts(page).text
     assert f"n {EVIL} (sweep {identity})" in Texts(page).text
     assert f"Note: o {EVIL}" in Texts(page).text
+    assert f"Tags: by = anna, paper = 3 {EVIL}" in Texts(page).text
     escaped = '"\\>&lt;script>'.replace("\\", "")
     assert markdown.startswith(f"# n {escaped}alert(1)&lt;/script>&lt;img src=x onerror=alert(2)> ")
     assert f"(sweep {identity})\n\nNote: o {escaped}" in markdown
+    assert f"\n\nTags: by = anna, paper = 3 {escaped}" in markdown
     assert "<script" not in markdown
     assert "[a](" not in markdown
 

@@ -99,7 +99,7 @@ def test_the_data_stage_is_strict(checkout: Path, tmp_path: Path) -> None:
 STAGES = {  # the module that each stage runs, and the rooms that its way leads through
     "data": ("commands/fetch.py", {"settings", "training", "record"}),
     "sweep": ("commands/train.py", {"settings", "training", "record", "runs"}),
-    "report": ("commands/compare.py", {"settings", "record", "comparison"}),
+    "report": ("commands/compare.py", {"settings", "record", "comparison", "pages"}),
 }
 
 

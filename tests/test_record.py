@@ -114,6 +114,7 @@ def test_a_run_holds_its_config_weights_metrics_and_log(
         "provenance.json",
         "data.json",
         "predictions.safetensors",
+        "held-out.safetensors",
         "weights.safetensors",
         "metrics.json",
         "train.log",

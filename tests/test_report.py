@@ -1,12 +1,15 @@
 """The report as its reader meets it: files, a page in a browser, the parent run in MLflow."""
 
 import csv
+import html
 import json
 import os
+import re
 import shutil
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from conftest import client, parents
@@ -157,11 +160,86 @@ def test_a_level_is_a_level_however_it_is_spelled(
     report.write(found, None, tmp_path / "report")
     report.show(found, None, tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text()
-    assert "<script>" not in page + (tmp_path / "report" / "report.md").read_text()
+    assert page.count("<script>") == 4  # its own: charts, two of what is played with, tables
+    assert "<script>" not in (tmp_path / "report" / "report.md").read_text()
     assert level[:20] in capsys.readouterr().out
     rows = (tmp_path / "report" / "report.md").read_text().splitlines()
     board = [line.replace("\\|", "") for line in rows if line.startswith("|")]
     assert len({line.count("|") for line in board[:6]}) == 1
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of settings of which one failed, for a reason that is long."""
+    reason = "the training loss is inf in epoch 1, " + 4 * "and somebody has more to say of it, "
+    grid = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], optimizer_lr=[0.1, 0.01],
+                   epochs=[1, 2], seed=[0, 1, 2])  # fmt: skip
+    runs = planted(grid)
+    del runs[0]["accuracy"]
+    runs[0]["failure"] = reason
+    folder = tmp_path_factory.mktemp("page") / "report"
+    report.write(findings.find(compared(runs)), None, folder)
+    return folder / "index.html"
+
+
+@pytest.mark.slow
+def test_every_figure_has_a_heading_and_the_contents_lead_to_every_place(page: Path) -> None:
+    text = page.read_text()
+    places = re.findall(r' id="([^"]+)"', text)
+    assert len(places) == len(set(places))
+    figures = re.findall(
+        r'<figure id="(\w+)">\n<figcaption><h3><a href="#(\w+)">[^<]+</a></h3></figcaption>', text
+    )
+    drawn = {file.stem for file in page.parent.glob("*.svg")}
+    assert {one for one, _ in figures} == drawn == {anchor for _, anchor in figures}
+    (contents,) = re.findall(r"<nav.*?</nav>", text, re.DOTALL)
+    links = re.findall(r'href="#([^"]+)"', contents)
+    sections = re.findall(r'<h2 id="(\w+)">', text)
+    assert sorted(links) == sorted([*sections, *drawn])
+    assert {"board", "factors", "grid", "training", "failures", "common"} == set(sections)
+
+
+@pytest.mark.slow
+def test_the_page_opens_with_its_verdict_and_describes_every_figure(page: Path) -> None:
+    text = html.unescape(page.read_text())
+    opens = text.partition("<h1>")[2].partition("<nav")[0]
+    said = re.findall(r'<p class="lead">(.*)</p>', opens)
+    assert len(said) == 3
+    assert said[0].startswith("mlp adam lr=0.01 epochs=")
+    described = re.findall(r'alt="([^"]+)"', text)
+    assert len(described) == len(list(page.parent.glob("*.svg")))
+    assert described[0].startswith("Leaderboard: mlp adam lr=0.01 epochs=")
+    markdown = (page.parent / "report.md").read_text()
+    assert all(sentence in markdown for sentence in said)
+    assert markdown.count("## ") >= len(described)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1024, 1920])
+def test_everything_can_be_read_at_every_width_in_light_and_dark(
+    browser: Browser, page: Path, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    """Words of figures have 9 pixels (their smallest have 8 points), rows of tables three lines,
+    and what is wider than the page scrolls within its own box."""
+    tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    tab.goto(page.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    scales = tab.locator("img").evaluate_all(
+        "all => all.map(one => one.getBoundingClientRect().width / one.naturalWidth)"
+    )
+    assert len(scales) > 5
+    assert min(scales) * 8 * 96 / 72 >= 8.99
+    heights = tab.locator("tr").evaluate_all("all => all.map(one => one.offsetHeight)")
+    assert max(heights) <= 80
+    colors = tab.evaluate(
+        "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor,"
+        " getComputedStyle(document.querySelector('.card')).backgroundColor]"
+    )
+    ink, paper, card = (sum(map(int, re.findall(r"\d+", one)[:3])) / 765 for one in colors)
+    assert (ink > 0.8 and paper < 0.2) if scheme == "dark" else (ink < 0.2 and paper > 0.8)
+    assert card == 1  # figures are dark on white
+    tab.close()
 
 
 @pytest.mark.slow

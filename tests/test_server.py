@@ -11,6 +11,11 @@ from mlflow import MlflowClient
 from processes import serve, train
 
 from factorial import compat
+from factorial.comparison import findings, glance
+from factorial.comparison.table import load
+from factorial.record import selection
+from factorial.record.store import look_into
+from factorial.settings.schema import Tracking
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +48,25 @@ def test_a_report_is_made_from_the_server_alone(swept: str, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     (made,) = (tmp_path / "report").iterdir()
     assert {"curves.svg", "confusion.svg", "hardest.svg"} <= {file.name for file in made.iterdir()}
+
+
+def test_the_sweeps_page_on_the_server_says_who_won_once(swept: str, tmp_path: Path) -> None:
+    store = look_into(Tracking("server", swept, "", None, None), str(tmp_path))
+    for _ in range(2):
+        chosen = selection.of_sweep(store, None)
+        found = findings.find(load(store, chosen, "validation/accuracy"))
+        glance.show(store, chosen, found, "Best.")
+    assert chosen.parent is not None
+    run, client = MlflowClient(swept).get_run(chosen.parent.id), MlflowClient(swept)
+    assert set(run.data.metrics) == {
+        "sweep/runs", "sweep/failures", "winner/tied",
+        "winner/validation_accuracy", "winner/test_accuracy",
+    }  # fmt: skip
+    for name in run.data.metrics:
+        assert len(client.get_metric_history(run.info.run_id, name)) == 1
+    assert "\nBest.\n" in run.data.tags["mlflow.note.content"]
+    assert run.info.status == "FINISHED"
+    assert list(tmp_path.rglob("*.jsonl")) == []
 
 
 def test_a_run_on_the_server_replays_identically_in_another_folder(

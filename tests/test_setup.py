@@ -80,7 +80,7 @@ def test_make_alone_lists_every_target_with_a_line(tmp_path: Path, words: list[s
         ["make", target]
         for target in ("help", "train", "test", "test-fast", "test-guides", "test-extras", "server",
                        "lint", "mutants", "bench", "claims", "wrong-input", "readme-figures",
-                       "repro", "lock", "clean")
+                       "screenshots", "repro", "lock", "clean")
     ]  # fmt: skip
     assert all(len(line.split()) > 3 for line in lines)
 

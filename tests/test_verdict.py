@@ -110,8 +110,13 @@ def test_each_place_is_asked_for_what_it_keeps() -> None:
         "predictions.safetensors": [rows[3]],
     }
     assert list(verdict.partings(places, rows)) == []
+    held_out: Row = (0, "held-out predictions", "e" * 64)
+    assert list(verdict.partings(places, [*rows, held_out])) == []  # an older record has none
+    places["held-out.safetensors"] = [held_out]
+    assert list(verdict.partings(places, [*rows, held_out])) == []
+    assert [found.metric for found in verdict.partings(places, rows)] == ["held-out predictions"]
     places["predictions.safetensors"] = [(0, "predictions", "d" * 64)]
-    (parting,) = verdict.partings(places, rows)
+    (parting,) = verdict.partings(places, [*rows, held_out])
     assert (parting.metric, parting.place) == ("predictions", "predictions.safetensors")
 
 

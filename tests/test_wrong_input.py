@@ -28,8 +28,8 @@ from factorial.settings.places import CONF
 
 PAGE = ROOT / "docs" / "wrong-input.md"
 PATIENCE = 60  # seconds for a command that should end in one
-COMMANDS = ("claims", "clean", "compare", "deliver", "evaluate", "fetch", "list", "predict",
-            "register", "replay", "server", "train")  # fmt: skip
+COMMANDS = ("claims", "clean", "compare", "deliver", "evaluate", "fetch", "list", "motion",
+            "predict", "register", "replay", "server", "train")  # fmt: skip
 
 
 class Said(NamedTuple):

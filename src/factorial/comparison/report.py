@@ -1,6 +1,5 @@
 """A comparison as files: one page that needs no network, its figures, its tables."""
 
-import base64
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +12,18 @@ from matplotlib.figure import Figure
 from threadpoolctl import threadpool_limits
 
 from factorial import console
-from factorial.comparison import intervals, rows, wording
+from factorial.comparison import (
+    alt,
+    embedded,
+    glance,
+    intervals,
+    opening,
+    paired,
+    readings,
+    rows,
+    wording,
+)
+from factorial.comparison.explore.document import NOTHING, Beside, document
 from factorial.comparison.figures import (
     curves,
     factors,
@@ -26,11 +36,12 @@ from factorial.comparison.figures import (
 from factorial.comparison.findings import Findings, find
 from factorial.comparison.folder import replacing, require_own
 from factorial.comparison.table import is_number, load
+from factorial.pages import charts
 from factorial.pages.templates import template
 from factorial.record import predictions
 from factorial.record.predictions import Predictions
 from factorial.record.selection import Selection
-from factorial.record.store import Store, artifact, attach
+from factorial.record.store import Store, artifact, attach, run_pages
 from factorial.settings.messages import BadInput, reason
 from factorial.settings.names import ABSENT
 
@@ -47,6 +58,14 @@ class Picture(NamedTuple):
     name: str
     title: str
     draw: Callable[[Findings], Figure | None]
+
+
+class Wanted(NamedTuple):
+    """A figure by its name and title; `make` gives None where there is nothing to show."""
+
+    name: str
+    title: str
+    make: Callable[[], Figure | None]
 
 
 PICTURES = (
@@ -80,10 +99,11 @@ def publish(store: Store, chosen: Selection, rank_by: str, place: str | None = N
     with threadpool_limits(1, user_api="blas"):  # on small matrices its threads only wait
         findings = find(load(store, chosen, rank_by))
     seen = winners_predictions(store, findings)
-    write(findings, seen, folder)
+    write(findings, seen, folder, beside(store, chosen, findings))
     show(findings, seen, folder)
     if chosen.parent is not None:
         try:
+            glance.show(store, chosen, findings, wording.winner(findings, chance(seen)))
             attach(store, chosen.parent.id, folder, "report")
         except BadInput as error:  # deleted meanwhile: the files are there all the same
             console.warn(f"the report is not attached: {error}")
@@ -94,20 +114,30 @@ def winners_predictions(store: Store, findings: Findings) -> Predictions | None:
     return predictions.unpack(file) if file else None
 
 
+def beside(store: Store, chosen: Selection, findings: Findings) -> Beside:
+    """What is on record of the runs beside what was found."""
+    pages, command = run_pages(store, chosen.runs)
+    return Beside(pages, command, readings.load(store, findings))
+
+
 def chance(seen: Predictions | None) -> float | None:
     """The accuracy of always answering the most frequent class of the test set."""
     return None if seen is None else float(np.bincount(seen.labels).max() / len(seen.labels))
 
 
-def write(findings: Findings, seen: Predictions | None, folder: Path) -> None:
+def write(
+    findings: Findings, seen: Predictions | None, folder: Path, around: Beside = NOTHING
+) -> None:
     """Replace what is in `folder` by a whole new report. Raises BadInput."""
     with replacing(folder, FILES) as made:
         pictures, notes = draw(findings, seen, made)
         listed = findings.comparison.runs.drop(columns=["reason", "touched"]).map(csv_cell)
         listed.to_csv(made / "runs.csv", index=False)
         (made / "metrics.json").write_text(json.dumps(metrics(findings), indent=1) + "\n")
+        told = context(findings, seen, pictures, notes, around)
         for name in PAGES:
-            page = render(name, findings, seen, pictures, notes)
+            told["explore"] = document(findings, around) if name.endswith(".html") else None
+            page = template(PACKAGE, name).render(told)
             (made / name).write_text(page, encoding="utf-8")
 
 
@@ -120,18 +150,19 @@ def draw(
         "measure": of.words.capitalize(),
         "bars": "Error, gap and time" if of.is_accuracy else "Gap and time",
     }
-    wanted: list[tuple[str, str, Callable[[], Figure | None]]] = [
-        (name, title.format(**said), partial(make, findings)) for name, title, make in PICTURES
-    ]
+    wanted = [Wanted(one.name, one.title.format(**said), partial(one.draw, findings))
+              for one in PICTURES]  # fmt: skip
     if seen is not None:
-        wanted += [(name, title, partial(make, findings, seen)) for name, title, make in MISREAD]
-    return draw_each(wanted, folder)
+        wanted += [Wanted(name, title, partial(make, findings, seen))
+                   for name, title, make in MISREAD]  # fmt: skip
+    return draw_each(wanted, lambda name: alt.text(name, findings, seen), folder)
 
 
 def draw_each(
-    wanted: Sequence[tuple[str, str, Callable[[], Figure | None]]], folder: Path
+    wanted: Sequence[Wanted], say: Callable[[str], str], folder: Path
 ) -> tuple[list[dict[str, str]], list[str]]:
-    """Every figure that has something to show (its name, title, SVG as a data URI), and notes.
+    """Every figure that has something to show, and notes: its name, title, a data URI of it, what
+    is to be seen on it in words, and the `least` width in pixels at which it can be read.
 
     A figure that fails costs itself alone, and a note says so.
     """
@@ -141,41 +172,45 @@ def draw_each(
             try:
                 if drawn := make():
                     style.save(drawn, folder, name)
-                    uri = data_uri(folder / f"{name}.svg")
-                    shown.append({"name": name, "title": title, "uri": uri})
+                    uri, least = embedded.uri(folder, name), style.least_width(drawn)
+                    texts = {"name": name, "title": title, "alt": say(name)}
+                    shown.append({**texts, "uri": uri, "least": f"{least:.0f}"})
             except Exception as error:  # whatever it is, the numbers are there all the same
                 notes.append(f"the figure {title!r} can't be drawn: {reason(error)}")
     return shown, notes
 
 
-def data_uri(file: Path) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(file.read_bytes()).decode()}"
-
-
-def render(
-    name: str,
+def context(
     findings: Findings,
     seen: Predictions | None,
     pictures: Sequence[dict[str, str]],
     notes: Sequence[str],
-) -> str:
-    return template(PACKAGE, name).render(
-        title=findings.comparison.title,
-        note=findings.comparison.note,
-        counts=rows.counts(findings),
-        sentences=wording.summary(findings, chance(seen)),
-        method=wording.method(findings),
-        notes=[*findings.notes, *notes],
-        shared=findings.comparison.shared,
-        pictures={picture["name"]: picture for picture in pictures},
-        board=rows.board(findings),
-        effects=rows.level_effects(findings),
-        squares=rows.squares(findings),
-        variance=rows.variance(findings),
-        rest=findings.score.analysis.rest,
-        failures=rows.failures(findings),
-        missing=rows.missing(findings),
-    )
+    around: Beside,
+) -> dict[str, Any]:
+    """What the pages are told."""
+    return {
+        "title": opening.title(findings),
+        "source": findings.comparison.title,
+        "note": findings.comparison.note,
+        "tags": findings.comparison.tags,
+        "counts": rows.counts(findings),
+        "verdict": opening.verdict(findings, chance(seen)),
+        "sentences": wording.summary(findings, chance(seen)),
+        "method": wording.method(findings),
+        "notes": [*findings.notes, *notes],
+        "shared": findings.comparison.shared,
+        "pictures": {picture["name"]: picture for picture in pictures},
+        "board": rows.board(findings),
+        "effects": rows.level_effects(findings),
+        "squares": rows.squares(findings),
+        "variance": rows.variance(findings),
+        "rest": findings.score.analysis.rest,
+        "failures": rows.failures(findings),
+        "missing": rows.missing(findings),
+        "paired": paired.rows(findings, around.readings),
+        "paired_note": paired.note(findings, around.readings),
+        "charts": charts.script(),
+    }
 
 
 def csv_cell(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from factorial import console
 from factorial.comparison.figures import search as figures
 from factorial.comparison.folder import replacing, require_own
-from factorial.comparison.report import PACKAGE, PRINTED, csv_cell, draw_each
+from factorial.comparison.report import PACKAGE, PRINTED, Wanted, csv_cell, draw_each
 from factorial.comparison.trials import COMPLETE, FAILED, PRUNED, Trials, importances, load
 from factorial.comparison.wording import share
 from factorial.pages.templates import template
@@ -77,14 +77,17 @@ def weighed(trials: Trials) -> tuple[dict[str, float], list[str]]:
 def write(trials: Trials, shares: dict[str, float], notes: list[str], folder: Path) -> None:
     """Replace what is in `folder` by a whole new report. Raises BadInput."""
     with replacing(folder, FILES) as made:
-        wanted = [(name, title, partial(make, trials, shares)) for name, title, make in PICTURES]
-        pictures, undrawn = draw_each(wanted, made)
+        wanted = [
+            Wanted(name, title, partial(make, trials, shares)) for name, title, make in PICTURES
+        ]
+        pictures, undrawn = draw_each(wanted, lambda _: sentences(trials)[0], made)
         trials.table.map(csv_cell).to_csv(made / "trials.csv", index=False)
         (made / "metrics.json").write_text(json.dumps(metrics(trials, shares), indent=1) + "\n")
         for name, source in PAGES.items():
             page = template(PACKAGE, source).render(
                 title=trials.title,
                 note=trials.note,
+                tags=trials.tags,
                 counts=counts(trials),
                 sentences=sentences(trials),
                 confirm=trials.confirm,

@@ -12,6 +12,7 @@ import pandas as pd
 
 from factorial.comparison.ranking import Ranking, ranking
 from factorial.record import reading
+from factorial.record.labels import is_named
 from factorial.record.reading import GRADIENTS, RecordedRun
 from factorial.record.selection import Selection
 from factorial.record.store import Store, points
@@ -57,6 +58,8 @@ class Comparison:
     unrecorded: int  # combinations of the sweep that are not on record (any more, or yet)
     stopped: int  # runs that ended before the epochs that were asked for
     note: str = ""  # what somebody has said of the sweep
+    tags: str = ""
+    name: str = ""  # that somebody gave it
 
     @property
     def measure(self) -> str:
@@ -152,6 +155,8 @@ def load(store: Store, chosen: Selection, rank_by: str) -> Comparison:
         unrecorded=size - len(table),
         stopped=sum("stopped" in run.tags for run in chosen.runs if run.id in set(runs["id"])),
         note=chosen.note,
+        tags=chosen.tags,
+        name=chosen.parent.name if chosen.parent and is_named(chosen.parent) else "",
     )
 
 

@@ -40,6 +40,7 @@ class Trials:
     curves: list[dict[int, float]]
     confirm: str
     note: str = ""  # what somebody has said of the search
+    tags: str = ""
 
     @property
     def best(self) -> Any:
@@ -99,6 +100,7 @@ def read(document: Mapping[str, Any], chosen: Selection) -> Trials:
         curves,
         str(document["confirm"]),
         chosen.note,
+        chosen.tags,
     )
 
 

@@ -9,6 +9,7 @@ from factorial.comparison.intervals import Estimate, Square, binomial
 from factorial.comparison.table import CLASS, Comparison
 
 ACTIVATION = "model.activation"
+LARGE = 100_000  # from which on four digits say enough
 LEAST_SHARE = 0.001  # of the variance that a sentence names
 NAMES = {ACTIVATION: "activation", "optimizer.lr": "learning rate", "data.batch_size": "batch size"}
 
@@ -18,7 +19,9 @@ def name(factor: str) -> str:
 
 
 def share(value: float, sign: bool = False) -> str:
-    return f"{value:{'+' if sign else ''}.4f}"
+    """A share, or another metric's value, which can be of any size."""
+    form = ".4f" if not abs(value) >= LARGE else ".4g"
+    return f"{value:{'+' if sign else ''}{form}}"
 
 
 def ratio(exponent: float) -> str:
@@ -67,9 +70,7 @@ def winner(findings: Findings, chance: float | None = None) -> str:
     if findings.test_binomial:
         low, high = map(share, findings.test_binomial)
         error = f"; {images:,} images alone leave {low} to {high}"
-    if not of.is_accuracy:
-        chance = None
-    if chance is not None and images and findings.test.value <= binomial(chance, images)[1]:
+    if chance is not None and is_chance(findings, chance):
         return (
             f"No winner: even {findings.winner['label']}, the {of.most} by {measure}, is at "
             f"chance, with a test accuracy of {estimate(findings.test)} over {seeds}; always the "
@@ -82,6 +83,14 @@ def winner(findings: Findings, chance: float | None = None) -> str:
         )
     quoted = f"{estimate(findings.test)}, over {seeds}{error}"
     return f"{chosen(findings)}. Its test {of.words} is {quoted}."
+
+
+def is_chance(findings: Findings, chance: float | None) -> bool:
+    """Whether so many test images can't tell the winner from always answering one class."""
+    images = findings.comparison.examples.get("test")
+    if chance is None or not images or not findings.comparison.ranking.is_accuracy:
+        return False
+    return bool(findings.test.value <= binomial(chance, images)[1])
 
 
 def chosen(findings: Findings) -> str:

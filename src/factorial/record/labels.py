@@ -10,8 +10,25 @@ from factorial.settings.labels import Labels, is_taken
 from factorial.settings.messages import shown
 from factorial.settings.rules import LONGEST_TEXT
 
-NOTE = "mlflow.note.content"  # MLflow's description
+NOTE = "mlflow.note.content"  # MLflow's description: the user's note, then what Factorial says
+MARK = "<!-- Factorial writes what follows, and writes it anew -->"  # which MLflow does not show
 UNNAMED = r"sweep( of \d+)?|search"  # sweeps that nobody gave a name
+
+
+def note_of(run: RecordedRun) -> str:
+    """What somebody has said of a run: its description but for what Factorial says there."""
+    return divided(run.tags.get(NOTE, ""))[0]
+
+
+def divided(description: str) -> tuple[str, str]:
+    """The user's note, and what Factorial says behind it."""
+    note, mark, text = description.rpartition(f"{MARK}\n")
+    return (note.removesuffix("\n\n"), text) if mark else (description, "")
+
+
+def described(note: str, text: str) -> str:
+    """A description, from which `divided` gives the same."""
+    return f"{note}\n\n{MARK}\n{text}" if text else note
 
 
 def put(store: Store, run: str, **tags: str) -> None:
@@ -57,9 +74,13 @@ def typed(labels: Labels) -> dict[str, str]:
 def given(run: RecordedRun) -> dict[str, str]:
     """What somebody has said of a run, in the same form."""
     named = {"name": run.name} if is_named(run) else {}
-    note = {"note": run.tags[NOTE]} if run.tags.get(NOTE) else {}
-    own = {f"tags.{key}": value for key, value in run.tags.items() if not is_taken(key)}
-    return named | note | own
+    note = {"note": note_of(run)} if note_of(run) else {}
+    return named | note | {f"tags.{key}": value for key, value in tags_of(run).items()}
+
+
+def tags_of(run: RecordedRun) -> dict[str, str]:
+    """Those that somebody gave it."""
+    return {key: value for key, value in run.tags.items() if not is_taken(key)}
 
 
 def is_named(run: RecordedRun) -> bool:
@@ -75,7 +96,9 @@ def is_named(run: RecordedRun) -> bool:
 def put_each(store: Store, run: RecordedRun, settings: Mapping[str, str]) -> None:
     tags = {key.removeprefix("tags."): v for key, v in settings.items() if key.startswith("tags.")}
     if "note" in settings:
-        tags[NOTE] = settings["note"]
+        said = divided(run.tags.get(NOTE, ""))[1]
+        whole = described(settings["note"], said)
+        tags[NOTE] = whole if len(whole) <= LONGEST_TEXT else settings["note"]
     if "name" in settings:
         with writing():
             store.client.update_run(run.id, name=settings["name"])

@@ -33,7 +33,13 @@ class Selection(NamedTuple):
     @property
     def note(self) -> str:
         """What somebody has said of the sweep."""
-        return self.parent.tags.get(labels.NOTE, "") if self.parent else ""
+        return labels.note_of(self.parent) if self.parent else ""
+
+    @property
+    def tags(self) -> str:
+        """Those that somebody gave the sweep, in words."""
+        given = labels.tags_of(self.parent) if self.parent else {}
+        return ", ".join(f"{key} = {value}" for key, value in sorted(given.items()))
 
 
 def select(store: Store, asked: Asked) -> Selection:

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 from filelock import FileLock
@@ -22,6 +23,7 @@ from factorial.settings.messages import BadInput
 from factorial.settings.schema import Tracking
 
 DATABASE = "mlflow.db"
+HERE = "http://127.0.0.1:5000"  # where `mlflow ui` answers
 ANSWER = 10  # seconds that a tracking server has to answer before a run starts
 RUNS_AT_ONCE, POINTS_AT_ONCE = 100, 25_000  # what a server gives in one answer
 
@@ -34,6 +36,15 @@ SWITCHES = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+
+
+class Located(Protocol):
+    """A run with the experiment that it is in."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def experiment(self) -> str: ...
 
 
 class Store(NamedTuple):
@@ -210,8 +221,27 @@ def mlflow_page(tracking: Tracking, outputs: str) -> str:
     """The command that opens MLflow's page, or the address of the server's."""
     if tracking.kind != "local":
         return address(tracking, Path(outputs)) if tracking.kind == "server" else ""
-    database = os.path.relpath(Path(outputs).resolve() / DATABASE).replace(os.sep, "/")
+    return local_page(Path(outputs).resolve())
+
+
+def local_page(outputs: Path) -> str:
+    """The command that opens MLflow's page of a local database, at `HERE`."""
+    database = os.path.relpath(outputs / DATABASE).replace(os.sep, "/")
     return f"{mlflow_program()} ui --backend-store-uri {shlex.quote(f'sqlite:///{database}')}"
+
+
+def run_pages(store: Store, runs: Sequence[Located]) -> tuple[dict[str, str], str]:
+    """Each run's place on MLflow's page, by its id, and the address or the command of that page.
+
+    An address is told without the name and the password that may stand in it.
+    """
+    uri = urlsplit(store.client.tracking_uri if store.is_remote else HERE)
+    server = uri._replace(netloc=uri.netloc.rpartition("@")[2]).geturl().rstrip("/")
+    pages = {
+        run.id: f"{server}/#/experiments/{quote(run.experiment)}/runs/{quote(run.id)}"
+        for run in runs
+    }
+    return pages, server if store.is_remote else local_page(store.outputs)
 
 
 def mlflow_program() -> str:

@@ -23,6 +23,9 @@ from factorial.settings.rules import LONGEST_TEXT
 
 log = logging.getLogger(__name__)
 
+# Tags for a machine, written last: MLflow's page shows tags in the order in which they were written
+LAST = ("git.commit", "recipe", "trunk", "sweep", "owner")
+
 
 class Run:
     """One recorded run: a folder of files, and a row of MLflow where tracking is on.
@@ -77,6 +80,13 @@ class Run:
     def conclude(self, metrics: Mapping[str, float]) -> None:
         """The metrics of the finished run, which are written when it ends."""
         self.closing.update(metrics)
+
+    def revise(self, metrics: Mapping[str, float]) -> None:
+        """At once, those metrics to which an earlier command has not given this value already."""
+        points = {(name, 0): value for name, value in metrics.items()}
+        changed = {key: value for key, value in points.items() if self.points.get(key) != value}
+        self.points = {key: value for key, value in self.points.items() if key not in changed}
+        self._log(changed)
 
     def tag(self, **tags: str) -> None:
         for key, value in tags.items():
@@ -138,7 +148,8 @@ def new(store: Store, name: str, tags: Mapping[str, str]) -> Run:
     if store.client is None:
         return Run(store, None)
     with writing():
-        tags = {key: value[:LONGEST_TEXT] for key, value in {**tags, **owner()}.items()}
+        ordered = sorted({**tags, **owner()}.items(), key=lambda tag: tag[0] in LAST)
+        tags = {key: value[:LONGEST_TEXT] for key, value in ordered}
         created = store.client.create_run(store.experiment_id, run_name=name, tags=tags)
     return Run(store, created.info)
 

@@ -106,10 +106,10 @@ def read(store: Store, run: RecordedRun) -> RunFiles:
     require_result(run)
     metrics = untrusted.read_json(*named(store, run, "metrics.json"))
     results = {"MLflow": of_store(store, run), "metrics.json": of_file(metrics, run)}
-    seen = artifact(store, run.source, predictions.FILE)
-    if seen is not None:
-        digest = hashlib.sha256(seen.read_bytes()).hexdigest()
-        results[predictions.FILE] = [(0, "predictions", digest)]
+    for name, kind in predictions.KINDS.items():
+        seen = artifact(store, run.source, name)
+        if seen is not None:
+            results[name] = [(0, kind, hashlib.sha256(seen.read_bytes()).hexdigest())]
     return RunFiles(
         run,
         config(store, run),

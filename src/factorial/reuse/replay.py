@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from factorial import console
-from factorial.record import predictions, provenance, writing
+from factorial.record import provenance, writing
+from factorial.record.predictions import KINDS
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store
 from factorial.results import Diverged, Epoch
 from factorial.reuse import contradictions, evidence, verdict
 from factorial.reuse.evidence import TIMES, RunFiles
 from factorial.reuse.verdict import DIFFERENT, IDENTICAL, Difference, Row, Verdict
+from factorial.runs import predicting
 from factorial.runs.trial import Trial, prepare
 from factorial.settings import words
 from factorial.settings.messages import BadInput, shown
@@ -33,7 +35,7 @@ def replay(store: Store, recorded: RecordedRun, settings: dict[str, Any]) -> Ver
         try:
             rows, closing, seen = execute(trial, last=epochs(files))
         except Diverged as error:
-            rows, closing, seen = [], {}, ""
+            rows, closing, seen = [], {}, {}
             console.say(f"{error}, where the record has none")
         run.log_rows(rows)
         drifts = differences(store, files, trial)
@@ -93,9 +95,9 @@ def opened(store: Store, recorded: RecordedRun) -> writing.Run:
     return writing.new(experiment, f"replay of {recorded.name}"[:250], {"replays": recorded.id})
 
 
-def execute(trial: Trial, last: int) -> tuple[list[Epoch], dict[str, float], str]:
+def execute(trial: Trial, last: int) -> tuple[list[Epoch], dict[str, float], dict[str, str]]:
     """From the first weights to the last, in this process; nothing of it is kept: the rows, the
-    closing metrics, and the digest of the predictions.
+    closing metrics, and the digest of each file of predictions.
 
     It ends after the first epoch that is not on record: there the two have parted already.
     """
@@ -111,20 +113,21 @@ def execute(trial: Trial, last: int) -> tuple[list[Epoch], dict[str, float], str
             if row.epoch > last:
                 break
     closing, logits = trainer.final(state.evaluated, splits.test, config)
-    seen = (logits, splits.test.labels, splits.test.images)
-    packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
+    kept = predicting.files(state.evaluated, splits, logits, config)
+    seen = {KINDS[name]: hashlib.sha256(packed).hexdigest() for name, packed in kept.items()}
     ended = trainer.best(rows) | stopping.outcome(rows, config)
-    return rows, closing | ended, hashlib.sha256(packed).hexdigest()
+    return rows, closing | ended, seen
 
 
-def flat(rows: Sequence[Epoch], closing: dict[str, float], seen: str) -> list[Row]:
+def flat(rows: Sequence[Epoch], closing: dict[str, float], seen: dict[str, str]) -> list[Row]:
     """The results in the form of the evidence."""
     flattened: list[Row] = []
     for row in rows:
         metrics = writing.metrics_of(row) | {"weights": row.weights}
         flattened += [(row.epoch, name, value) for name, value in metrics.items()]
     flattened += [(0, name, value) for name, value in closing.items()]
-    return [row for row in flattened if row[1] not in TIMES] + [(0, "predictions", seen)]
+    digests: list[Row] = [(0, kind, digest) for kind, digest in seen.items()]
+    return [row for row in flattened if row[1] not in TIMES] + digests
 
 
 def document(recorded: RecordedRun, judged: Verdict) -> dict[str, Any]:

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from factorial.record.predictions import KINDS
 from factorial.settings.names import flatten
 
 IDENTICAL, CLOSE, DIFFERENT = "identical", "equal within tolerance", "different"
 Row = tuple[int, str, Any]  # epoch, or 0 for a closing metric; its name; its value
 NOTHING = "nothing"
-DIGESTS = ("weights", "predictions")  # tell whether, not how much
+DIGESTS = ("weights", *KINDS.values())  # tell whether, not how much
 KNOWN = ("gpu", "cuda", "cudnn", "installed.", "env.")  # facts that not every machine has
 
 
@@ -65,7 +66,7 @@ def judge(
         return Verdict(DIFFERENT if kinds & {"record", "config"} else IDENTICAL, None, differences)
     first = min(parted, key=lambda parting: parting.epoch or math.inf)
     # metrics drift as weights do: neither moves alone
-    moved = {parting.metric == "weights" for parting in parted if parting.metric != "predictions"}
+    moved = {parting.metric == "weights" for parting in parted if parting.place not in KINDS}
     close = moved == {True, False} and all(is_close(parting, tolerance) for parting in parted)
     excused = kinds == {"environment"} and close
     return Verdict(CLOSE if excused else DIFFERENT, first, differences)
@@ -85,9 +86,9 @@ def partings(recorded: Mapping[str, Sequence[Row]], replayed: Sequence[Row]) -> 
 
 
 def is_kept(metric: str, place: str) -> bool:
-    """Predictions lie in a file of their own, the weights' digests not in MLflow."""
-    if metric == "predictions" or place == "predictions.safetensors":
-        return metric == "predictions" and place == "predictions.safetensors"
+    """Predictions lie in files of their own, the weights' digests not in MLflow."""
+    if metric in KINDS.values() or place in KINDS:
+        return metric == KINDS.get(place)
     return metric != "weights" or place != "MLflow"
 
 

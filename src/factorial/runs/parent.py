@@ -48,8 +48,8 @@ def open_parent(
             parent = writing.again(store, earlier)
             labels.replace(store, earlier, called)
         else:
-            counted = {"sweep": sweep, "combinations": str(len(members))}
-            tags = provenance.git() | counted | {"command": " ".join(typed)}
+            asked = {"command": " ".join(typed), "combinations": str(len(members))}
+            tags = asked | provenance.git() | {"sweep": sweep}
             name = called.name or f"sweep of {len(members)}"
             parent = writing.new(store, name, labels.as_tags(called) | tags)
         if earlier is None or not earlier.params:
@@ -74,8 +74,8 @@ def open_search(
         aside = file.with_suffix(".without-record")
         os.replace(file, aside)
         console.warn(f"the study's run is not on record any more: begun anew, {aside} is kept")
-    tags = {"sweep": search, "search": "optuna", "command": " ".join(typed)}
-    known = provenance.git() | tags
+    tags = {"command": " ".join(typed), "search": "optuna", "sweep": search}
+    known = tags | provenance.git()
     return writing.new(store, called.name or "search", labels.as_tags(called) | known)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from filelock import FileLock
@@ -171,10 +172,9 @@ def record_copy(trial: Trial, store: Store, result: RecordedRun, left: RecordedR
 
     It says where and by which code that run was made, not where it was copied.
     """
-    run = open_run(trial, store, left, place_of(result, trial))
+    made = {key: value for key, value in result.tags.items() if key.startswith("git.")}
+    run = open_run(trial, store, left, place_of(result, trial), {"cached": result.source, **made})
     with contextlib.closing(run):
-        made = {key: value for key, value in result.tags.items() if key.startswith("git.")}
-        run.tag(cached=result.source, **made)
         for name in ORIGINS:
             if (file := artifact(store, result.source, name)) is not None:
                 run.write(name, file.read_text())
@@ -188,15 +188,21 @@ def record_copy(trial: Trial, store: Store, result: RecordedRun, left: RecordedR
 
 
 def open_run(
-    trial: Trial, store: Store, left: RecordedRun | None, place: Mapping[str, str]
+    trial: Trial,
+    store: Store,
+    left: RecordedRun | None,
+    place: Mapping[str, str],
+    origin: Mapping[str, str] = MappingProxyType({}),
 ) -> writing.Run:
-    """A new run, described, or one that was left behind opened again. `place` is where it runs."""
+    """A new run, described, or one that was left behind opened again. `place` is where it runs,
+    `origin` are tags that say where its result is from, where that is not this checkout."""
     if left is None:
-        run = writing.new(store, trial.config.labels.name or trial.name, tags(trial))
+        run = writing.new(store, trial.config.labels.name or trial.name, tags(trial, origin))
     else:
         run = writing.again(store, left)
     try:
         if left is not None:
+            run.tag(**origin)
             call(trial, store, left)
         if left is None or not left.params:
             # two that add one data set to MLflow at the same moment: one of them fails
@@ -244,11 +250,12 @@ def described(trial: Trial) -> DataSet:
     return DataSet(settings.name, data.digest(settings), examples)
 
 
-def tags(trial: Trial) -> dict[str, str]:
+def tags(trial: Trial, origin: Mapping[str, str]) -> dict[str, str]:
     family = {
         "mlflow.parentRunId": trial.config.tracking.parent,
         "sweep": trial.config.tracking.sweep,
     }
     identity = {"recipe": trial.recipe.id, "trunk": trial.recipe.trunk}
     known = {key: value for key, value in family.items() if value}
-    return labels.as_tags(trial.config.labels) | provenance.git() | identity | known
+    here = provenance.git() | identity | known
+    return labels.as_tags(trial.config.labels) | dict(origin) | here | dict(origin)

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from safetensors.torch import save
 
 from factorial import console
-from factorial.record import predictions, spool, writing
+from factorial.record import spool, writing
 from factorial.record.files import write_atomically
 from factorial.record.store import Store, address, knock, mlflow_page, open_store
 from factorial.results import Diverged, Epoch, Outcome, Position
+from factorial.runs import predicting
 from factorial.runs.members import Member
 from factorial.runs.plan import show_plan
 from factorial.runs.progress import (
@@ -192,9 +193,8 @@ def finish(
     model = state.evaluated.state_dict()
     weights = {name: value.cpu().contiguous() for name, value in model.items()}
     write_atomically(run.folder / WEIGHTS, save(weights))
-    seen = (logits, splits.test.labels, splits.test.images)
-    packed = predictions.pack(*(tensor.cpu().numpy() for tensor in seen))
-    write_atomically(run.folder / predictions.FILE, packed)
+    for name, packed in predicting.files(state.evaluated, splits, logits, trial.config).items():
+        write_atomically(run.folder / name, packed)
     ended = trainer.best(rows) | stopping.outcome(rows, trial.config)
     run.conclude(closing | ended | {"train/seconds": outcome.seconds})
     if why := stopping.said(rows, trial.config):

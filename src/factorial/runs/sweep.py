@@ -137,7 +137,9 @@ class Sweep:
             console.say(f"sweep {sweep[:8]}{called}: {count} combinations, parent run {parent.id}")
             family = Family(parent.id, sweep, settings.tracking.experiment)
             outcomes = self.bring_all(adopt(self.members, family), family)
-            parent.status = "FAILED" if has_failed(outcomes) else "FINISHED"
+            failures = sum(outcome.status != "FINISHED" for outcome in outcomes)
+            parent.revise({"sweep/runs": len(outcomes), "sweep/failures": failures})
+            parent.status = "FAILED" if failures else "FINISHED"
             clear_failure(self.store, family)
         return parent.id, outcomes
 

@@ -24,6 +24,8 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "port": (int, 1, 65535),
     "most": (int, 1),
     "workers": (int, 1, 64),
+    "steps": (int, 1, 10_000),
+    "seed": (int, 0, 2**63 - 1),
 }
 # Words that may stand in place of one
 WORDS = {("sample", "all"), ("threads", "null"), ("best", "null")}

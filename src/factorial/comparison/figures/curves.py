@@ -1,13 +1,22 @@
 """What happened epoch by epoch: learning curves, and the gradient in each layer."""
 
+import textwrap
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import style
+from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
+from factorial.comparison.ranking import Ranking
 from factorial.comparison.wording import ACTIVATION
 
+LOSS = Ranking("loss", higher=False)
+LINE = "#B0B0B0"
+QUANTILES = "median, middle half and middle 80\N{NO-BREAK SPACE}% of "
+MOST_GREY, FEW = 20, 5  # grey lines that are told apart; best settings beside the bands of more
+ARROWS = 12  # and markers, along a line
 LAYERS = 6  # panels of settings, in the picture of gradients
 WIDTH = 2.4  # inches of such a panel
 
@@ -22,26 +31,59 @@ def learning(findings: Findings) -> Figure | None:
     if table.empty:
         return None
     bands = by_epoch(table, [*names])
-    ranked = [setting for setting in findings.board["label"] if setting in bands.index]
-    named, others = ranked[: style.MOST], ranked[style.MOST :]
     drawn = style.figure(7.5, 3.2 * len(names))
     for axes, (metric, words) in zip(drawn.subplots(len(names), squeeze=False)[:, 0],
                                      names.items(), strict=True):  # fmt: skip
-        for setting in others:
-            axes.plot(bands.loc[setting][metric, "mean"], color="#CCCCCC", linewidth=0.6)
-        for number, setting in enumerate(named):
-            band(axes, bands.loc[setting][metric], number, setting)
+        is_loss = metric == "train/loss"
+        axes.set_yscale("log" if is_loss else "linear")
+        curves(axes, findings, bands[metric], LOSS if is_loss else findings.comparison.ranking)
         axes.set_ylabel(words)
         axes.set_xlabel("epoch")
         style.whole_ticks(axes.xaxis)
         axes.grid()
-        style.beside(axes)
-        some = f"; grey: {len(others)} other settings" if others else ""
-        axes.set_title(style.over_seeds(findings, "band: lowest to highest") + some, loc="left")
-        if metric == "train/loss":
-            axes.set_yscale("log")
+        if is_loss:
             style.log_ticks(axes.yaxis)
     return drawn
+
+
+def curves(axes: Axes, findings: Findings, bands: pd.DataFrame, ranking: Ranking) -> None:
+    """One metric of all settings: a line for each of the best, the others as grey lines or, where
+    they are many, as quantiles."""
+    has_curve = set(bands.index.get_level_values("label"))
+    ranked = [setting for setting in findings.board["label"] if setting in has_curve]
+    few = style.MOST if len(ranked) <= style.MOST + MOST_GREY else FEW
+    best = naming.leaders(findings, few)
+    names = naming.names(best, findings.comparison.settings, naming.LEGEND)
+    shown = [setting for setting in best["label"] if setting in has_curve]
+    others = bands[~bands.index.get_level_values("label").isin(shown)]["mean"].unstack("label")
+    worst = bands["mean"].groupby("label").agg("max" if ranking.sign < 0 else "min")
+    window = clipping.window(worst, ranking).one_sided(ranking)
+    grey(axes, window, others)
+    for number, setting in enumerate(shown):
+        band(axes, bands.loc[setting], number, names.of[setting], window)
+    if window.cuts(worst):
+        clipping.end(axes, window, bands.stack())
+    style.beside(axes, names.said(naming.LEGEND).strip() or None)
+    count = others.shape[1]
+    of = QUANTILES if count > MOST_GREY else ""
+    some = f"; grey: {of}{count} other setting{'s' if count > 1 else ''}" if count else ""
+    words = style.over_seeds(findings, "band: lowest to highest") + some + window.said(worst)
+    axes.set_title(textwrap.fill(words, naming.CAPTION), loc="left")
+
+
+def grey(axes: Axes, window: Window, others: pd.DataFrame) -> None:
+    """A column for each setting, a row for each epoch."""
+    highest, lowest = others.max(axis="columns"), others.min(axis="columns")
+    if others.shape[1] > MOST_GREY:
+        ends = others.quantile([0.1, 0.25, 0.5, 0.75, 0.9], axis="columns").T
+        for low, high in ((0.1, 0.9), (0.25, 0.75)):
+            axes.fill_between(ends.index, ends[low], ends[high], color="#000000", alpha=0.10, lw=0)
+        others = ends[[0.5]]
+    for _, line in others.items():
+        axes.plot(line, color=LINE, linewidth=0.6 if others.shape[1] > 1 else 1.2)
+    every = max(1, len(others) // ARROWS)
+    for side in (highest, lowest):
+        clipping.arrows(axes, window, side[::every], side.index[::every], style.GREY)
 
 
 def joined(findings: Findings) -> pd.DataFrame:
@@ -55,11 +97,14 @@ def by_epoch(table: pd.DataFrame, metrics: list[str]) -> pd.DataFrame:
     return table.groupby(["label", "epoch"])[metrics].agg(["mean", "min", "max"])
 
 
-def band(axes: Axes, table: pd.DataFrame, number: int, words: str) -> None:
+def band(
+    axes: Axes, table: pd.DataFrame, number: int, words: str, window: Window = clipping.WHOLE
+) -> None:
     known = table.dropna()
     look = style.look(number)
-    axes.plot(known["mean"], label=style.cut(words), markersize=4,
-              markevery=max(1, len(known) // 12), linewidth=1.3, **look)  # fmt: skip
+    every = max(1, len(known) // ARROWS)
+    axes.plot(known["mean"], label=words, markersize=4, markevery=every, linewidth=1.3, **look)
+    clipping.arrows(axes, window, known["mean"][::every], known.index[::every], look["color"])
     axes.fill_between(known.index, known["min"], known["max"], color=look["color"], alpha=0.18,
                       lw=0)  # fmt: skip
 
@@ -73,7 +118,8 @@ def gradients(findings: Findings) -> Figure | None:
     if ACTIVATION in board:
         repeated = board.duplicated(ACTIVATION)
         board = pd.concat([board[~repeated], board[repeated]])
-    shown = board["label"].tolist()[:LAYERS]
+    best = board.head(LAYERS)
+    shown = best["label"].tolist()
     if not layers or not shown:
         return None
     across = min(3, len(shown))
@@ -81,12 +127,13 @@ def gradients(findings: Findings) -> Figure | None:
     drawn = style.figure(WIDTH * across + 1.6, 2.4 * down + 0.6)
     panels = drawn.subplots(down, across, sharey=True, squeeze=False)
     bands = by_epoch(known, layers)
+    names = naming.names(best, findings.comparison.settings)
     for axes, setting in zip(panels.flat, shown, strict=False):
         for number, layer in enumerate(layers):
-            band(axes, bands.loc[setting][layer], number, layer)
+            band(axes, bands.loc[setting][layer], number, str(layer))
         axes.set_yscale("log")
         style.log_ticks(axes.yaxis)
-        style.panel_title(axes, setting, WIDTH)
+        style.panel_title(axes, names.of[setting], WIDTH)
         axes.set_xlabel("epoch")
         style.whole_ticks(axes.xaxis)
         axes.grid()
@@ -99,5 +146,6 @@ def gradients(findings: Findings) -> Figure | None:
     words = style.over_seeds(findings, "band: lowest to highest")
     if len(shown) < len(board):
         words += f"; {len(shown)} of {len(board)} settings"
-    style.heading(drawn, f"norm, averaged over an epoch's batches; {words}", beside=1.2)
+    words = f"norm, averaged over an epoch's batches; {words}{names.said()}"
+    style.heading(drawn, words, beside=1.2)
     return drawn

@@ -3,18 +3,21 @@
 import itertools
 import math
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from factorial.comparison import intervals
-from factorial.comparison.figures import style
+from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
 from factorial.comparison.intervals import Estimate
 from factorial.comparison.wording import name
 
 Pair = tuple[str, str]
 Levels = list[list[str]]
+Means = dict[Pair, Estimate]
 MOST_PAIRS = 6
 
 
@@ -54,13 +57,21 @@ def interactions(findings: Findings) -> Figure | None:
     across = min(2, len(pairs))
     down = -(-len(pairs) // across)
     drawn = style.figure(5.2 * across, 2.8 * down)
-    panels = list(drawn.subplots(down, across, squeeze=False).flat)
+    panels = list(drawn.subplots(down, across, sharey=True, squeeze=False).flat)
     for unused in panels[len(pairs) :]:
         unused.set_visible(False)
-    for axes, pair in zip(panels, pairs, strict=False):
+    means = [table(runs, findings, pair) for pair in pairs]
+    window = clipping.window(findings.board["mean"], findings.comparison.ranking)
+    for axes, pair, each in zip(panels, pairs, means, strict=False):
         present = [[level for level in levels[key] if level in set(runs[key])] for key in pair]
-        lines(axes, runs, findings.comparison.settings, pair, present)
+        lines(axes, each, present, window)
+        axes.set_xlabel(name(pair[0]))
         axes.set_ylabel(findings.comparison.measure)
+        bars = "; bars: 95 % intervals" if any(one.has_interval for one in each.values()) else ""
+        of = style.many(runs.groupby(list(pair)).size())
+        cut = window.said([one.value for one in each.values()])
+        axes.set_title(f"means of {of} runs{bars}{cut}", loc="left")
+        style.beside(axes, name(pair[1]))
     if len(pairs) < len(possible):
         left = [" x ".join(map(name, pair)) for pair in possible if pair not in pairs]
         words = f"{len(pairs)} of {len(possible)} pairs of factors; not shown: {', '.join(left)}"
@@ -68,35 +79,36 @@ def interactions(findings: Findings) -> Figure | None:
     return drawn
 
 
-def lines(axes: Axes, runs: pd.DataFrame, settings: list[str], pair: Pair, levels: Levels) -> None:
-    drawn: list[Estimate | None] = []
-    for number, level in enumerate(levels[1]):
-        means = [mean(runs, settings, pair, (other, level)) for other in levels[0]]
-        points = [(place, one) for place, one in enumerate(means) if one is not None]
-        drawn += means
-        shift = (number - (len(levels[1]) - 1) / 2) * 0.05
-        axes.errorbar(
-            [place + shift for place, _ in points],
-            [one.value for _, one in points],
-            [
-                [one.value - one.low for _, one in points],
-                [one.high - one.value for _, one in points],
-            ],
-            label=level,
-            markersize=5,
-            **style.look(number),
-        )
+def table(runs: pd.DataFrame, findings: Findings, pair: Pair) -> Means:
+    """The mean over all other settings at two levels, each setting counting the same; of those
+    pairs of levels that have any. An accuracy's interval ends at 0 and 1."""
+    settings, is_share = findings.comparison.settings, findings.comparison.ranking.is_accuracy
+    means = {}
+    for at, here in runs.groupby(list(pair)):
+        cells = [cell.to_numpy(dtype=float) for _, cell in here.groupby(settings)["score"]]
+        one = intervals.contrast(cells, [1 / len(cells)] * len(cells))
+        ends = np.clip([one.low, one.high], 0, 1) if is_share else (one.low, one.high)
+        means[at] = one._replace(low=float(ends[0]), high=float(ends[1]))
+    return means
+
+
+def lines(axes: Axes, means: Means, levels: Levels, window: Window) -> None:
+    words = naming.fitted(levels[1], naming.LEGEND)
+    for number, (level, label) in enumerate(zip(levels[1], words, strict=True)):
+        points = [
+            (place, means[other, level])
+            for place, other in enumerate(levels[0])
+            if (other, level) in means
+        ]
+        look, shift = style.look(number), (number - (len(levels[1]) - 1) / 2) * 0.05
+        places = [place + shift for place, _ in points]
+        drawn = [window.bar(one.low, one.value, one.high) for _, one in points]
+        low, values, high = np.array(drawn).reshape(-1, 3).T
+        bars = [values - low, high - values]
+        axes.errorbar(places, values, bars, label=label, markersize=5, **look)
+        for place, (_, one) in zip(places, points, strict=True):
+            ends = [one.value] if window.cuts(one.value) else [one.low, one.high]
+            clipping.arrows(axes, window, ends, [place] * len(ends), look["color"])
     style.ticks(axes, levels[0])
-    axes.set_xlabel(name(pair[0]))
     axes.set_xlim(-0.5, len(levels[0]) - 0.5)
     axes.grid(axis="y")
-    bars = "; bars: 95 % intervals" if any(one and one.has_interval for one in drawn) else ""
-    axes.set_title(f"means of {style.many(runs.groupby(list(pair)).size())} runs{bars}", loc="left")
-    style.beside(axes, name(pair[1]))
-
-
-def mean(runs: pd.DataFrame, settings: list[str], pair: Pair, at: Pair) -> Estimate | None:
-    """The mean over all other settings at two levels, each setting counting the same."""
-    here = runs[(runs[pair[0]] == at[0]) & (runs[pair[1]] == at[1])]
-    groups = [group.to_numpy(dtype=float) for _, group in here.groupby(settings)["score"]]
-    return intervals.contrast(groups, [1 / len(groups)] * len(groups)) if groups else None

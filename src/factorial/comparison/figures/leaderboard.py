@@ -1,12 +1,12 @@
 """Settings by score with their intervals, and what they cost."""
 
-import math
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import style
+from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures.clipping import Window
+from factorial.comparison.figures.naming import Names
 from factorial.comparison.findings import Findings
 
 SHOWN = 40  # settings; the others are in the table
@@ -15,8 +15,10 @@ AVERAGES = {"seconds": "median time and mean {words}", "parameters": "means"}
 
 def leaderboard(findings: Findings) -> Figure:
     """A row for each setting: its mean, the interval over seeds, every seed, the binomial error."""
-    rows = findings.board.head(SHOWN)
-    drawn = style.figure(7.5, 1.3 + 0.24 * len(rows))
+    rows = naming.leaders(findings, SHOWN)
+    names = naming.names(rows, findings.comparison.settings)
+    window = clipping.window(rows["mean"], findings.comparison.ranking)
+    drawn = style.figure(7.5, 1.5 + (0.1 + 0.14 * names.lines) * len(rows))
     axes = drawn.subplots()
     seeds = dict(list(findings.comparison.runs.groupby(findings.comparison.labels)["score"]))
     for place, row in enumerate(rows.itertuples()):
@@ -26,19 +28,24 @@ def leaderboard(findings: Findings) -> Figure:
                 [row.binomial_low, row.binomial_high], [place, place], color="#E4E4E4", linewidth=7
             )
         values = seeds[row.label]
-        axes.plot(values, [place] * len(values), "|", color=color, markersize=9, alpha=0.6)
-        if math.isfinite(row.low):
-            axes.plot([row.low, row.high], [place, place], color=color, linewidth=1.6)
-        axes.plot(row.mean, place, "o", color=color, markersize=5)
-    axes.set_yticks(range(len(rows)), [style.cut(label) for label in rows["label"]])
+        kept = [value for value in values if not window.cuts(value)]
+        axes.plot(kept, [place] * len(kept), "|", color=color, markersize=9, alpha=0.6)
+        beyond = [row.mean]
+        if not window.cuts(row.mean):
+            low, _, high = window.bar(row.low, row.mean, row.high)
+            axes.plot([low, high], [place, place], color=color, linewidth=1.6)
+            axes.plot(row.mean, place, "o", color=color, markersize=5)
+            beyond = [row.low, row.high, *values]
+        clipping.arrows(axes, window, beyond, [place] * len(beyond), color, across=True)
+    axes.set_yticks(range(len(rows)), [names.of[label] for label in rows["label"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="x")
     axes.set_xlabel(findings.comparison.measure)
-    axes.set_title(caption(findings, rows), loc="left")
+    axes.set_title(caption(findings, rows, names, window), loc="left")
     return drawn
 
 
-def caption(findings: Findings, rows: pd.DataFrame) -> str:
+def caption(findings: Findings, rows: pd.DataFrame, names: Names, window: Window) -> str:
     some = (
         f", the best {len(rows)} of {len(findings.board)}"
         if len(rows) < len(findings.board)
@@ -48,7 +55,8 @@ def caption(findings: Findings, rows: pd.DataFrame) -> str:
     band = f"\ngrey band: binomial error of {images:,} images" if images else ""
     lines = "line: 95 % interval over seeds" if rows["n"].max() > 1 else "one seed: no interval"
     first = f"{style.many(rows['n'])} a setting{some}; {lines}"
-    return f"{first}\nblue: not told apart from the best{band}"
+    cut = window.said(rows[["mean", "low", "high"]])
+    return f"{first}\nblue: not told apart from the best{cut}{band}{names.said()}"
 
 
 def cost(findings: Findings) -> Figure | None:
@@ -56,28 +64,35 @@ def cost(findings: Findings) -> Figure | None:
     known = [name for name in ("seconds", "parameters") if findings.board[name].notna().any()]
     if not known:
         return None
+    window = clipping.window(findings.board["mean"], findings.comparison.ranking)
     drawn = style.figure(7.5, 3.2 * len(known))
     units = {"seconds": "training time of a run (s)", "parameters": "parameters of the model"}
     for axes, name in zip(drawn.subplots(len(known), squeeze=False)[:, 0], known, strict=True):
-        scatter(axes, findings, name)
+        scatter(axes, findings, name, window)
         axes.set_xlabel(f"{units[name]}, log scale")
         averages = AVERAGES[name].format(words=findings.comparison.ranking.words)
-        axes.set_title(f"{averages} of {style.many(findings.board['n'])} runs", loc="left")
+        words = f"{averages} of {style.many(findings.board['n'])} runs"
+        axes.set_title(words + window.said(findings.board["mean"]), loc="left")
     return drawn
 
 
-def scatter(axes: Axes, findings: Findings, name: str) -> None:
+def scatter(axes: Axes, findings: Findings, name: str, window: Window) -> None:
     rows = findings.board.sort_values(name)
     on_front = rows[f"front_{name}"].astype(bool)
     front = rows[on_front].drop_duplicates([name, "mean"])
-    axes.plot(rows[name], rows["mean"], "o", color=style.GREY, markersize=4, alpha=0.7)
-    axes.plot(front[name], front["mean"], color="#000000", linewidth=0.8, drawstyle="steps-post")
+    kept = rows[rows["mean"].map(lambda mean: not window.cuts(mean))]
+    axes.plot(kept[name], kept["mean"], "o", color=style.GREY, markersize=4, alpha=0.7)
+    clipping.arrows(axes, window, rows["mean"], rows[name], style.GREY)
+    steps = window.inside(front["mean"])
+    axes.plot(front[name], steps, color="#000000", linewidth=0.8, drawstyle="steps-post")
     named = front.tail(style.MOST)  # the best of a long front
+    names = naming.names(named, findings.comparison.settings, naming.LEGEND)
     for number, row in enumerate(named.to_dict("records")):
         point = {**style.look(number), "linestyle": "none", "markersize": 7}
-        axes.plot(row[name], row["mean"], label=style.cut(row["label"]), **point)
+        at = window.inside(row["mean"])
+        axes.plot(row[name], at, label=names.of[row["label"]], **point)
     axes.set_xscale("log")
     style.log_ticks(axes.xaxis)
     axes.grid()
     axes.set_ylabel(findings.comparison.measure)
-    style.beside(axes, "nothing cheaper is better")
+    style.beside(axes, f"nothing cheaper is better{names.said(naming.LEGEND)}")

@@ -2,8 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,16 +13,15 @@ from matplotlib.colors import FuncNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from factorial.comparison.figures import style
+from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures.plan import Grid, grid, is_geometric
 from factorial.comparison.findings import Findings
 from factorial.comparison.intervals import average
-from factorial.comparison.table import Comparison, label
-from factorial.comparison.wording import name
+from factorial.comparison.table import Comparison
+from factorial.comparison.wording import name, share
 
-FIRST = ("optimizer.lr", "epochs")  # the axes, where both vary
 CELL = (0.72, 0.44)  # inches
 LOWEST = 1.5  # inches of a panel, or its axis would be shorter than its label
-MOST_PANELS = 24
 FAILED, ABSENT = "failed", "no run"
 # what a chart shows, each from zero up, less being better
 BARS = {
@@ -31,49 +29,6 @@ BARS = {
     "gap": "held-out less training loss (nats)",
     "seconds": "time (s)",
 }
-CLIPPED = 8  # bars end at so many times their median, or one failure flattens all others
-
-
-class Grid(NamedTuple):
-    """Cells by row and column; `panels` are the combinations of the other factors' levels."""
-
-    rows: str
-    columns: str
-    levels: tuple[list[str], list[str]]
-    others: list[str]
-    panels: list[tuple[str, ...]]
-    dropped: int
-
-
-def grid(comparison: Comparison) -> Grid | None:
-    """None where fewer than two factors vary."""
-    levels = comparison.levels
-    varying = [key for key in comparison.settings if len(levels[key]) > 1]
-    if len(varying) < 2:
-        return None
-    by_size = sorted(varying, key=lambda key: (not is_numeric(levels[key]), -len(levels[key])))
-    rows, columns = FIRST if set(FIRST) <= set(varying) else by_size[:2]
-    others = [key for key in comparison.settings if key not in (rows, columns)]
-    seen = pd.concat([comparison.runs, comparison.failures])[others].drop_duplicates()
-    order = [[*levels[key]] for key in others]
-    known = {tuple(values) for values in seen.to_numpy()}
-    panels = [levels for levels in itertools.product(*order) if levels in known]
-    kept = panels[:MOST_PANELS]
-    return Grid(
-        rows, columns, (levels[rows], levels[columns]), others, kept, len(panels) - len(kept)
-    )
-
-
-def is_numeric(levels: list[str]) -> bool:
-    return all(level.replace(".", "").replace("e-", "").isdigit() for level in levels)
-
-
-def is_geometric(levels: list[str]) -> bool:
-    """Whether each level is the same multiple of the one before."""
-    if len(levels) < 3 or not is_numeric(levels) or any(float(level) <= 0 for level in levels):
-        return False
-    steps = np.diff(np.log([float(level) for level in levels]))
-    return bool(np.allclose(steps, steps[0], rtol=1e-3))
 
 
 def canvas(plan: Grid, cell: tuple[float, float]) -> tuple[Figure, list[Axes]]:
@@ -89,10 +44,10 @@ def canvas(plan: Grid, cell: tuple[float, float]) -> tuple[Figure, list[Axes]]:
     return drawn, panels[: len(plan.panels)]
 
 
-def frame(axes: Axes, plan: Grid, levels: tuple[str, ...]) -> None:
+def frame(axes: Axes, plan: Grid, title: str) -> None:
     """The axes of a panel: levels at whole numbers, a log axis where they are geometric."""
     style.ticks(axes, plan.levels[1])
-    axes.set_yticks(range(len(plan.levels[0])), style.short(plan.levels[0]))
+    axes.set_yticks(range(len(plan.levels[0])), naming.fitted(plan.levels[0], naming.SHORT))
     axes.set_xlim(-0.5, len(plan.levels[1]) - 0.5)
     axes.set_ylim(len(plan.levels[0]) - 0.5, -0.5)
     words = [f"{name(key)} (log scale)" if is_geometric(shown) else name(key)
@@ -101,10 +56,16 @@ def frame(axes: Axes, plan: Grid, levels: tuple[str, ...]) -> None:
     axes.set_xlabel(words[1])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    row = pd.DataFrame([levels], columns=plan.others)
-    if plan.others:
-        width = CELL[0] * len(plan.levels[1])
-        style.panel_title(axes, label(row, plan.others).iloc[0], width)
+    style.panel_title(axes, title, CELL[0] * len(plan.levels[1]))
+
+
+def titled(plan: Grid) -> tuple[list[str], str]:
+    """What each panel is called, and what all have in common."""
+    if not plan.others:
+        return [""], ""
+    rows = pd.DataFrame(plan.panels, columns=plan.others)
+    names = naming.names(rows.assign(label=range(len(rows))), plan.others)
+    return list(names.of.values()), names.said()
 
 
 class Cell(NamedTuple):
@@ -116,42 +77,54 @@ class Cell(NamedTuple):
     failed: int
 
 
-def cells(comparison: Comparison, plan: Grid, levels: tuple[str, ...]) -> Iterator[Cell]:
-    def within(table: pd.DataFrame, row: str, column: str) -> pd.DataFrame:
-        for key, level in zip((*plan.others, *plan[:2]), (*levels, row, column), strict=True):
-            table = table[table[key] == level]
-        return table
+def cells(
+    comparison: Comparison, plan: Grid, runs: pd.DataFrame
+) -> Callable[[tuple[str, ...]], Iterator[Cell]]:
+    """What gives the cells of a panel, which has these levels of the other factors."""
+    keys = [*plan.others, *plan[:2]]
+    known = dict(list(runs.groupby(keys)))
+    failed = comparison.failures.groupby(keys).size() if len(comparison.failures) else {}
 
-    for (i, row), (j, column) in itertools.product(*map(enumerate, plan.levels)):
-        failed = len(within(comparison.failures, row, column))
-        yield Cell(i, j, within(comparison.runs, row, column), failed)
+    def of_panel(levels: tuple[str, ...]) -> Iterator[Cell]:
+        for (i, row), (j, column) in itertools.product(*map(enumerate, plan.levels)):
+            at = (*levels, row, column)
+            yield Cell(i, j, known.get(at, runs[:0]), int(failed.get(at, 0)))
+
+    return of_panel
 
 
 def thematic(findings: Findings) -> Figure | None:
     """The mean score in every cell, by colour and by number, on one scale for all panels."""
     comparison = findings.comparison
-    plan = grid(comparison)
+    plan = grid(findings)
     if plan is None:
         return None
     drawn, panels = canvas(plan, CELL)
+    window = clipping.window(findings.board["mean"], comparison.ranking)
     shade = scale(findings)
     colors = ScalarMappable(shade, style.MAP)
-    for axes, levels in zip(panels, plan.panels, strict=True):
-        frame(axes, plan, levels)
-        for cell in cells(comparison, plan, levels):
+    titles, common = titled(plan)
+    within = cells(comparison, plan, comparison.runs)
+    for axes, levels, title in zip(panels, plan.panels, titles, strict=True):
+        frame(axes, plan, title)
+        for cell in within(levels):
             if len(cell.runs):
                 mean = average(cell.runs["score"])
-                fill(axes, cell, colors.to_rgba(np.asarray(mean)))
-                dark = shade(mean) < 0.55
+                color = colors.to_rgba(np.asarray(mean))
+                fill(axes, cell, color)
                 few = f"\nn={len(cell.runs)}" if cell.failed else ""
-                write(axes, cell, f"{mean:.4f}{few}", "white" if dark else "black")
+                write(axes, cell, f"{share(mean)}{few}", style.ink(color))
             else:
                 empty(axes, cell)
-    bar = drawn.colorbar(colors, ax=panels, shrink=0.9, aspect=30)
+    beyond = window.cuts(findings.board["mean"])
+    side = ("max" if comparison.ranking.sign < 0 else "min") if beyond else "neither"
+    thin = 6 * drawn.get_figheight()
+    bar = drawn.colorbar(colors, ax=panels, shrink=0.9, aspect=thin, extend=side, extendfrac=0.03)
     bar.set_ticks([float(shade.inverse(share)) for share in np.linspace(0, 1, 5)])
-    bar.ax.yaxis.set_major_formatter(lambda value, _: f"{value:.4f}")
+    bar.ax.yaxis.set_major_formatter(lambda value, _: share(value))
     bar.ax.minorticks_off()
-    style.heading(drawn, counted(comparison, plan, comparison.measure))
+    end = "; colours end before the worst" if beyond else ""
+    style.heading(drawn, counted(comparison, plan, comparison.measure) + end + common)
     return drawn
 
 
@@ -160,7 +133,8 @@ def scale(findings: Findings) -> Normalize:
     from 0.98; of anything else equal differences."""
     means = findings.board["mean"]
     if not findings.comparison.ranking.is_accuracy:
-        return Normalize(means.min(), means.max() if means.max() > means.min() else None)
+        shown = clipping.window(means, findings.comparison.ranking).inside(means)
+        return Normalize(shown.min(), shown.max() if shown.max() > shown.min() else None)
     means = means.clip(upper=1 - 1e-5)
     low, high = means.min(), means.max()
     if np.isclose(low, high, rtol=0, atol=1e-9):  # means of the same scores differ by rounding
@@ -206,7 +180,7 @@ def charts(findings: Findings) -> Figure | None:
     """In every cell the error (of an accuracy), the gap and the time as bars, each on one scale for
     all panels."""
     comparison = findings.comparison
-    plan = grid(comparison)
+    plan = grid(findings)
     if plan is None:
         return None
     runs, shown = comparison.runs, [bar for bar in BARS if bar != "error"]
@@ -215,9 +189,11 @@ def charts(findings: Findings) -> Figure | None:
     values = runs.groupby(comparison.settings)[shown].mean()
     full = {bar: ceiling(values[bar]) for bar in shown if values[bar].notna().any()}
     drawn, panels = canvas(plan, (CELL[0], CELL[1] * 1.5))
-    for axes, levels in zip(panels, plan.panels, strict=True):
-        frame(axes, plan, levels)
-        for cell in cells(replace(comparison, runs=runs), plan, levels):
+    titles, common = titled(plan)
+    within = cells(comparison, plan, runs)
+    for axes, levels, title in zip(panels, plan.panels, titles, strict=True):
+        frame(axes, plan, title)
+        for cell in within(levels):
             if len(cell.runs):
                 bars(axes, cell, full)
             else:
@@ -228,13 +204,15 @@ def charts(findings: Findings) -> Figure | None:
     ]
     drawn.legend(handles=keys, loc="outside lower left", ncols=1)
     words = "error, gap and time" if comparison.ranking.is_accuracy else "gap and time"
-    style.heading(drawn, counted(comparison, plan, words))
+    style.heading(drawn, counted(comparison, plan, words) + common)
     return drawn
 
 
 def ceiling(values: pd.Series) -> float:
-    values = values.clip(lower=0)
-    return float(min(values.max(), CLIPPED * values.median()) or values.max() or 1.0)
+    """What a bar of full height is: the largest value, but for those beyond the fence."""
+    fence = clipping.fence(values)
+    most = max(values[values <= fence].max(), 0.0)
+    return float(most or max(min(values.max(), fence), 0.0) or 1.0)
 
 
 def bars(axes: Axes, cell: Cell, full: dict[str, float]) -> None:
@@ -242,10 +220,10 @@ def bars(axes: Axes, cell: Cell, full: dict[str, float]) -> None:
     width = 0.8 / len(full)
     bottom = cell.row + 0.44
     for number, (bar, most) in enumerate(full.items()):
-        share = max(cell.runs[bar].mean(), 0.0) / most
+        part = max(cell.runs[bar].mean(), 0.0) / most
         left = cell.column - 0.4 + number * width
-        height = min(share, 1.0) * 0.86
+        height = min(part, 1.0) * 0.86
         color = style.COLORS[number]
         axes.add_patch(Rectangle((left, bottom - height), width * 0.86, height, facecolor=color))
-        if share > 1:  # cut off: an arrow says so
+        if part > 1:  # cut off: an arrow says so
             axes.plot(left + width * 0.43, bottom - height, "^", color=color, markersize=4)

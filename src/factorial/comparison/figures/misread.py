@@ -1,9 +1,11 @@
 """What the winner gets wrong: which class for which, and the images that it misread worst."""
 
+import textwrap
+
 import numpy as np
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import style
+from factorial.comparison.figures import naming, style
 from factorial.comparison.findings import Findings
 from factorial.record.predictions import Array, Predictions, confusion
 
@@ -24,13 +26,14 @@ def matrix(findings: Findings, seen: Predictions) -> Figure | None:
     drawn = style.figure(0.46 * classes + 1.6, 0.40 * classes + 1.4)
     axes = drawn.subplots()
     most = max(int(errors.max()), 1)
-    axes.imshow(errors, cmap="Blues", vmin=0, vmax=1.4 * most, aspect="auto")
+    shade = axes.imshow(errors, cmap="Blues", vmin=0, vmax=most, aspect="auto")
     for row in range(classes):
         for column in range(classes):
             if count := int(counts[row, column]):
                 weight = "bold" if row == column else "normal"
+                color = style.ink(shade.to_rgba(errors[row, column]))
                 axes.text(column, row, str(count), ha="center", va="center", fontsize=8,
-                          weight=weight)  # fmt: skip
+                          weight=weight, color=color)  # fmt: skip
     axes.set_xticks(range(classes))
     axes.set_yticks(range(classes))
     axes.set_xlabel("read as")
@@ -75,4 +78,5 @@ def drawable(images: Array) -> Array | None:
 
 
 def whose(findings: Findings) -> str:
-    return f"{style.cut(findings.winner['label'])}, seed {findings.best_run['seed']}"
+    words = f"{findings.winner['label']}, seed {findings.best_run['seed']}"
+    return textwrap.fill(words, naming.WIDEST)

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import style
+from factorial.comparison.figures import naming, style
 from factorial.comparison.trials import COMPLETE, FAILED, PRUNED, Trials
 
 Shares = dict[str, float]
@@ -25,6 +25,11 @@ def mean_of(trials: Trials) -> str:
     """What a point is."""
     seeds = len(trials.seeds)
     return "one seed a trial" if seeds == 1 else f"a trial is the mean of {seeds} seeds"
+
+
+def called(trials: Trials) -> dict[str, str]:
+    """The settings, as an axis has room for them."""
+    return dict(zip(trials.keys, naming.fitted(trials.keys, naming.LEGEND), strict=True))
 
 
 def history(trials: Trials, shares: Shares) -> Figure | None:  # noqa: ARG001
@@ -86,7 +91,7 @@ def importances(trials: Trials, shares: Shares) -> Figure | None:
     drawn = style.figure(7.5, 1.2 + 0.3 * len(shares))
     axes = drawn.subplots()
     axes.barh(range(len(shares)), list(shares.values()), height=0.6, color=style.COLORS[5])
-    axes.set_yticks(range(len(shares)), [style.cut(key) for key in shares])
+    axes.set_yticks(range(len(shares)), naming.fitted([*shares], naming.WIDEST))
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.grid(axis="x")
@@ -117,13 +122,14 @@ def parallel(trials: Trials, shares: Shares) -> Figure | None:
     axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.1))
     axes.set_xlim(-0.1, len(keys) + 0.1)
     axes.set_ylim(-0.05, 1.05)
-    axes.set_xticks(range(len(keys) + 1), [style.cut(key, 22) for key in [*keys, ACCURACY]])
+    axes.set_xticks(range(len(keys) + 1), naming.fitted([*keys, ACCURACY], 22))
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     for place, one in enumerate(scales):
         axes.axvline(place, color="#000000", linewidth=0.7)
-        for height, words in one.ticks():
-            axes.text(place + 0.03, height, style.cut(words, style.SHORT), fontsize=7, va="center",
+        at, words = zip(*one.ticks(), strict=True)
+        for height, said in zip(at, naming.fitted(words, naming.SHORT), strict=True):
+            axes.text(place + 0.03, height, said, fontsize=8, va="center",
                       bbox={"color": "#FFFFFF", "alpha": 0.7, "pad": 0.5})  # fmt: skip
     drawn.colorbar(ScalarMappable(norm, style.MAP), ax=axes, label=ACCURACY)
     axes.set_title(f"n = {len(table)} trials; {mean_of(trials)}", loc="left")
@@ -148,7 +154,7 @@ def contour(trials: Trials, shares: Shares) -> Figure | None:
     for axis, one, key in zip((axes.xaxis, axes.yaxis), scales, keys, strict=True):
         heights, words = zip(*one.ticks(), strict=True)
         axis.set_ticks(heights, words)
-        axis.set_label_text(style.cut(key, 30) + (", log scale" if one.is_log else ""))
+        axis.set_label_text(called(trials)[key] + (", log scale" if one.is_log else ""))
     drawn.colorbar(colors, ax=axes, label=ACCURACY)
     at = f" after epoch {trials.rungs[0]}" if len(trials.rungs) > 1 else ""
     axes.set_title(f"n = {len(table)} trials{at}; {mean_of(trials)}", loc="left")
@@ -190,7 +196,7 @@ def slice_of(axes: Axes, trials: Trials, table: pd.DataFrame, key: str, norm: No
     elif trials.is_log(key):
         axes.set_xscale("log")
         style.log_ticks(axes.xaxis)
-    axes.set_xlabel(style.cut(key, 30) + (", log scale" if trials.is_log(key) else ""))
+    axes.set_xlabel(called(trials)[key] + (", log scale" if trials.is_log(key) else ""))
     axes.grid()
 
 

@@ -6,7 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import style
+from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
 from factorial.comparison.intervals import average
 from factorial.comparison.table import label
@@ -25,16 +26,18 @@ def sensitivity(findings: Findings) -> Figure | None:
     runs = comparison.runs.assign(panel=label(comparison.runs, others) if others else "")
     runs = runs[runs[RATE] != "-"].assign(rate=lambda rows: rows[RATE].map(float))
     runs = runs[runs.groupby("panel")["rate"].transform("nunique") > 1]
-    panels = list(dict.fromkeys(runs["panel"]))[:MOST_PANELS]
-    if not panels:
+    if runs.empty:
         return None
+    panels, names = shown(findings, runs, others)
+    window = clipping.window(findings.board["mean"], comparison.ranking)
     across = min(2, len(panels))
     down = -(-len(panels) // across)
     drawn = style.figure(WIDTH * across + 1.6, 2.6 * down + 0.4)
     axes_of = drawn.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     for axes, panel in zip(axes_of.flat, panels, strict=False):
-        lines(axes, runs[runs["panel"] == panel], comparison.levels.get("optimizer", [""]))
-        style.panel_title(axes, panel, WIDTH)
+        optimizers = comparison.levels.get("optimizer", [""])
+        lines(axes, runs[runs["panel"] == panel], optimizers, window)
+        style.panel_title(axes, names.of[panel] if others else "", WIDTH)
         axes.set_xlabel("learning rate (log scale)")
         axes.tick_params(labelbottom=True)
         axes.set_ylabel(comparison.measure)
@@ -48,18 +51,35 @@ def sensitivity(findings: Findings) -> Figure | None:
     words = style.over_seeds(findings, "bar: lowest to highest")
     if len(panels) < runs["panel"].nunique():
         words += f"; {len(panels)} of {runs['panel'].nunique()} panels"
-    style.heading(drawn, words, beside=1.5)
+    style.heading(drawn, words + window.said(findings.board["mean"]) + names.said(), beside=1.5)
     return drawn
 
 
-def lines(axes: Axes, runs: pd.DataFrame, optimizers: list[str]) -> None:
+def shown(
+    findings: Findings, runs: pd.DataFrame, others: list[str]
+) -> tuple[list[str], naming.Names]:
+    """The panels, the winner's first, then by their best mean; and their names."""
+    if not others:
+        return [""], naming.Names({}, "")
+    board = findings.board.assign(panel=label(findings.board, others))
+    board = board[board["panel"].isin(runs["panel"])].drop_duplicates("panel")
+    wins = (board[others] == findings.winner[others]).all(axis="columns")
+    best = pd.concat([board[wins], board[~wins]]).head(MOST_PANELS)
+    return best["panel"].tolist(), naming.names(best, others, by="panel")
+
+
+def lines(axes: Axes, runs: pd.DataFrame, optimizers: list[str], window: Window) -> None:
     for number, optimizer in enumerate(optimizers):
         of_one = runs[runs["optimizer"] == optimizer] if "optimizer" in runs else runs
         by_rate = of_one.groupby("rate")["score"].agg([average, "min", "max"])
-        bars = [by_rate["average"] - by_rate["min"], by_rate["max"] - by_rate["average"]]
+        kept = by_rate.map(window.inside)
+        bars = [kept["average"] - kept["min"], kept["max"] - kept["average"]]
         if len(by_rate):
-            axes.errorbar(by_rate.index, by_rate["average"], bars, label=optimizer,
-                          markersize=4.5, **style.look(number))  # fmt: skip
+            look = style.look(number)
+            axes.errorbar(kept.index, kept["average"], bars, label=optimizer,
+                          markersize=4.5, **look)  # fmt: skip
+            for side in ("min", "max"):
+                clipping.arrows(axes, window, by_rate[side], by_rate.index, look["color"])
     axes.set_xscale("log")
     style.log_ticks(axes.xaxis)
     axes.grid()

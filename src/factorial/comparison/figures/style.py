@@ -10,9 +10,11 @@ import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from factorial.comparison.figures.naming import SHORT, fitted
 from factorial.comparison.findings import Findings
 
 # Okabe and Ito, "Color Universal Design" (2008), ordered by contrast on white
@@ -21,8 +23,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)))
 GREY = "#8A8A8A"
 MAP = "cividis"  # its lightness is monotonous, for any kind of colour vision
+SMALLEST, LEAST_TEXT = 8, 9  # points of a figure's smallest words; pixels of these on a page
 MOST = len(COLORS)  # lines that one set of axes tells apart
-WIDEST, SHORT = 48, 18  # characters of a label, and of one on a small axis
 
 SETTINGS: Any = {
     "font.family": "DejaVu Sans",  # ships with matplotlib
@@ -64,6 +66,11 @@ def save(drawn: Figure, folder: Path, name: str) -> None:
     drawn.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None}, pil_kwargs=quick)
 
 
+def least_width(drawn: Figure) -> float:
+    """In a browser's pixels: so wide, its smallest words (8 points) are still 9 pixels tall."""
+    return 96 * drawn.get_figwidth() * LEAST_TEXT / (SMALLEST * 96 / 72)
+
+
 def look(number: int) -> dict[str, Any]:
     """Colour, marker and dash of the line of that number."""
     turn, place = divmod(number, MOST)
@@ -71,35 +78,32 @@ def look(number: int) -> dict[str, Any]:
     return {"color": COLORS[place], "marker": MARKERS[shifted], "linestyle": DASHES[shifted]}
 
 
-def cut(label: str, widest: int = WIDEST) -> str:
-    """A label that is too long, without its middle."""
-    half = widest // 2 - 1
-    return label if len(label) <= widest else f"{label[:half]}…{label[-half:]}"
-
-
-def short(levels: Sequence[str]) -> list[str]:
-    """Levels for an axis, none too long, and no two alike that are not."""
-    cuts = [cut(level, SHORT) for level in levels]
-    return [
-        one if cuts.count(one) == 1 else f"{number}: {one}" for number, one in enumerate(cuts, 1)
-    ]
+def ink(fill: Any) -> str:
+    """Black or white, whichever has more contrast to a colour (WCAG 2.2: at least 4.5 to 1)."""
+    red, green, blue = (
+        one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in to_rgb(fill)
+    )
+    luminance = 0.2126 * red + 0.7152 * green + 0.0722 * blue
+    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"
 
 
 def heading(drawn: Figure, words: str, beside: float = 0.0) -> None:
     """Words above a whole figure, clear of what stands `beside` at its right, in inches."""
     width = int(13 * (drawn.get_figwidth() - beside))
-    drawn.suptitle(textwrap.fill(words, width), fontsize=9, ha="left", x=0.01)
+    lines = [textwrap.fill(line, width) for line in words.splitlines()]
+    drawn.suptitle("\n".join(lines), fontsize=9, ha="left", x=0.01)
 
 
 def panel_title(axes: Axes, label: str, inches: float) -> None:
     """A label above a panel of so many inches, on as many lines as it needs."""
-    axes.set_title(textwrap.fill(cut(label), max(10, int(13 * inches))))
+    axes.set_title(textwrap.fill(label, max(10, int(13 * inches))))
 
 
 def ticks(axes: Axes, levels: Sequence[str]) -> None:
     """Levels along x at 0, 1, 2, ...; slanted where they would touch."""
-    long = max(map(len, short(levels))) * len(levels) > 40
-    axes.set_xticks(range(len(levels)), short(levels))
+    words = fitted(levels, SHORT)
+    long = max(map(len, words)) * len(words) > 40
+    axes.set_xticks(range(len(words)), words)
     axes.tick_params(axis="x", rotation=35 if long else 0)
     if long:
         for tick in axes.get_xticklabels():

@@ -1,0 +1,1 @@
+"""What one plays with on a report's page: charts that answer, and pairs of settings."""

@@ -1,0 +1,108 @@
+"""Labels of figures: what differs is shown, what all share is said once, no two are alike."""
+
+import itertools
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+from recorded import compared, planted, product
+
+from factorial.comparison import findings
+from factorial.comparison.figures import leaderboard, maps, naming, sensitivity
+from factorial.comparison.table import label
+
+HIDDEN = ["[512,512,256,256,128,128,64,64,32,16]", "[512,512,256,256,128,128,64,64,32,32]"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "shown"),
+    [
+        (["sgd", "adam"], ["sgd", "adam"]),
+        (HIDDEN, ["…56,128,128,64,64,32,16…", "…56,128,128,64,64,32,32…"]),
+        (["x" * 40 + "a" + "y" * 40, "x" * 40 + "b" + "y" * 40], ["…" + "x" * 21 + "a…",
+         "…" + "x" * 21 + "b…"]),
+        (["x" * 60, "sgd"], ["x" * 10 + "…" + "x" * 10, "sgd"]),
+        (["a" + "x" * 60 + "b", "a" + "x" * 50 + "b"], ["a" + "x" * 22 + "…", ""]),
+    ],
+)  # fmt: skip
+def test_a_long_level_is_cut_where_it_is_like_the_others(
+    levels: list[str], shown: list[str]
+) -> None:
+    if "" in shown:  # one is the other with more of the same in it: lengths alone differ
+        assert len(set(naming.fitted(levels, 24))) == 2
+    else:
+        assert naming.fitted(levels, 24) == shown
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text("ab,", max_size=40), min_size=1, max_size=12), st.integers(8, 30))
+def test_levels_that_differ_never_read_alike_and_all_fit(levels: list[str], widest: int) -> None:
+    shown = naming.fitted(levels, widest)
+    for (one, said), (other, beside) in itertools.combinations(zip(levels, shown, strict=True), 2):
+        assert (one == other) == (said == beside)
+    number = len(": ") + len(str(len(levels)))
+    assert max(map(len, shown)) <= widest + number
+
+
+def test_what_all_shown_settings_share_is_said_once() -> None:
+    """Words of the whole labels, less those that are in each of them."""
+    grid = product(model=["mlp"], optimizer=["sgd", "adam"], optimizer_lr=[0.1, 0.01],
+                   epochs=[5], model_hidden=HIDDEN)  # fmt: skip
+    rows = pd.DataFrame(grid).astype(str)
+    settings = list(rows)
+    whole = [set(one.split()) for one in label(rows, settings)]
+    shared = set.intersection(*whole)
+    made = naming.names(rows.assign(label=label(rows, settings)), settings)
+    assert set(made.common.split()) == shared == {"mlp", "epochs=5"}
+    assert len(set(made.of.values())) == len(rows)
+    for one, words in zip(whole, made.of.values(), strict=True):
+        kept = set(words.split())
+        assert {word for word in kept if "…" not in word} == {
+            word for word in one - shared if "hidden" not in word
+        }
+        assert all(len(line) <= naming.WIDEST for line in words.splitlines())
+
+
+def test_a_single_setting_keeps_its_whole_label() -> None:
+    rows = pd.DataFrame(product(model=["mlp"], epochs=[5])).astype(str).assign(label="it")
+    assert naming.names(rows, ["model", "epochs"]) == ({"it": "mlp epochs=5"}, "")
+    assert naming.names(rows, []).of == {"it": "all runs"}
+
+
+def test_a_class_is_called_by_what_tells_it_apart_among_those_that_are_shown() -> None:
+    """Both are called Net; one of them alone is among the best."""
+    grid = product(model__target_=["mine.Net", "theirs.Net"], optimizer_lr=range(1, 50))
+    runs = [{**run, "seed": seed, "accuracy": 0.9 + 0.001 * seed - (of == "theirs.Net") * 0.5}
+            for run in grid for of in [run["model._target_"]] for seed in (0, 1)]  # fmt: skip
+    made = findings.find(compared(runs))
+    drawn = leaderboard.leaderboard(made)
+    assert made.winner["label"].startswith("mine.Net")
+    assert drawn.axes[0].get_title(loc="left").endswith("\nall with mine.Net")
+
+
+LONG = product(model_hidden=HIDDEN, optimizer_lr=[0.1, 0.01], epochs=[5, 10], seed=[0, 1])
+
+
+def test_two_settings_that_differ_in_the_middle_of_their_names_read_differently() -> None:
+    made = findings.find(compared(planted(LONG)))
+    ticks = [text.get_text() for text in leaderboard.leaderboard(made).axes[0].get_yticklabels()]
+    assert len(ticks) == len(set(ticks)) == 8
+    for draw in (maps.thematic, maps.charts, sensitivity.sensitivity):
+        titles = shown_titles(draw(made))
+        assert len(titles) == len(set(titles)), draw
+
+
+def shown_titles(drawn: Figure | None) -> list[str]:
+    assert drawn is not None
+    return [axes.get_title() for axes in drawn.axes if axes.get_visible() and axes.get_title()]
+
+
+def test_figures_say_in_their_captions_what_all_have() -> None:
+    grid = product(model=["linear", "mlp"], optimizer_lr=range(1, 50), seed=[0, 1])
+    runs = [{**run, "accuracy": 0.7 + 0.2 * (run["model"] == "mlp") + 0.001 * run["seed"]}
+            for run in grid]  # fmt: skip
+    drawn = leaderboard.leaderboard(findings.find(compared(runs)))
+    assert drawn.axes[0].get_title(loc="left").endswith("\nall with mlp")
+    assert not any("mlp" in text.get_text() for text in drawn.axes[0].get_yticklabels())
