@@ -137,6 +137,9 @@ def test_the_page_opens_from_disk_at_any_width_and_asks_for_nothing(
         drawn = page.locator(f"#chart-{chart} svg")
         assert drawn.count() == 1 and (box := drawn.bounding_box()) is not None
         assert box["width"] > 100 and box["height"] > 100
+    for name in ("leaderboard", "cost", "map", "curves"):  # in place of what was drawn
+        assert page.locator(f"#{name} .chart").first.is_visible()
+        assert not page.locator(f"#{name} img").is_visible()
     overflow = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     assert page.evaluate(overflow)
     page.screenshot(full_page=True, path=tmp_path / "page.png")

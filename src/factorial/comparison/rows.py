@@ -42,10 +42,12 @@ def span(low: float, high: float) -> str:
 
 def counts(findings: Findings) -> dict[str, int]:
     comparison = findings.comparison
-    return {
-        "runs": len(comparison.runs),
-        "settings": len(findings.board),
-        "seeds": comparison.runs[SEED].nunique(),
+    whole = {
+        "run": len(comparison.runs),
+        "setting": len(findings.board),
+        "seed": comparison.runs[SEED].nunique(),
+    }
+    return {word if count == 1 else f"{word}s": count for word, count in whole.items()} | {
         "failed": len(comparison.failures),
         "missing": max(comparison.unrecorded, 0),
     }

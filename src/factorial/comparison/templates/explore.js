@@ -140,7 +140,6 @@ const page = JSON.parse(document.getElementById("document").textContent);
       const figure = document.getElementById(spec.usermeta.figure);
       const place = element("div", { class: "chart played", id: `chart-${name}` });
       if (figure) {
-        figure.classList.add("replaced");
         figure.append(place);
       } else {
         document.getElementById("explore").before(place);
@@ -162,7 +161,10 @@ const page = JSON.parse(document.getElementById("document").textContent);
     const found = places();
     const drawAll = async () => {
       const data = tables();
-      for (const [name, place] of found) await draw(name, place, data);
+      for (const [name, place] of found) {
+        await draw(name, place, data);
+        place.closest("figure")?.classList.add("replaced"); // what could not be drawn stays
+      }
     };
     await drawAll();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
