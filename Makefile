@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 EXTRAS := ray slurm optuna server
 # A file of tests in a process, one for each core, as far as memory goes
-SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile
+SIDE_BY_SIDE := --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help train test test-fast test-guides test-extras server lint mutants bench claims readme-figures screenshots wrong-input repro lock clean
 

@@ -32,7 +32,13 @@ ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
 
 
+# Files of a minute or so: they come first, or at the end one process is left alone with one of them
+LONG = ["test_parallel_launcher", "test_wrong_input", "test_server_lost", "test_resume",
+        "test_sweep_again", "test_motion_page", "test_claims", "test_replay"]  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
     if "FACTORIAL_DATA" not in os.environ:
         reason = "MNIST is not here: FACTORIAL_DATA does not name its folder"
         for item in items:

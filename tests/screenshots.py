@@ -50,11 +50,19 @@ def report(page: Page, swept: Swept) -> None:
     page.goto((folder / "index.html").as_uri())
 
 
+def motion(page: Page, swept: Swept) -> None:
+    done = train(swept.outputs, "surface=beale", command="motion", timeout=600)
+    assert done.returncode == 0, done.stderr
+    page.goto((swept.outputs / "motion" / "index.html").as_uri())
+    page.locator("#losses canvas").wait_for()
+
+
 # A page that is to have a picture is added here
 SHOTS = (
     Shot("mlflow-sweep", 1280, 800, sweep),
     Shot("mlflow-table", 1280, 480, table),
     Shot("report", 1100, 800, report),
+    Shot("motion", 1100, 860, motion),
 )
 
 
