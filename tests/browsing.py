@@ -1,7 +1,6 @@
 """Pages in a browser, as tests open them, and as the pictures of the docs are taken."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -126,10 +125,3 @@ def cells(page: Page, run: Any) -> list[str]:
     index = row.get_attribute("row-index")
     scrolled = page.locator(f'.ag-center-cols-container [row-index="{index}"]')
     return re.split(r"\n+", scrolled.inner_text().strip())
-
-
-def installed_or_why(error: Exception) -> str:
-    """Why a test of a page is skipped. Raises what it got where pages have to be tested."""
-    if "CI" in os.environ:
-        raise error
-    return "no Chromium is here: `playwright install chromium`"

@@ -11,6 +11,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
+from playwright.sync_api import Browser, Error
 
 from factorial.commands.list import main as list_record
 from factorial.console import Display
@@ -50,6 +51,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def hydra() -> Iterator[None]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Where CI has none that is an error, elsewhere these tests are skipped."""
+    from browsing import chromium
+
+    try:
+        with chromium() as opened:
+            yield opened
+    except Error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip("no Chromium is here: `playwright install chromium`")
 
 
 @pytest.fixture(autouse=True)

@@ -2,9 +2,7 @@
 from disk; without a script, and on paper, the page is whole."""
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 from conftest import children, recorded
 from conftest import sweep as swept
 from explored import HOSTILE, explored
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from recorded import compared, planted, product, seen_anew
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -37,21 +35,6 @@ Made = tuple[Findings, Beside, Path]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     folder = tmp_path_factory.mktemp("explored")
     return *explored(GRID, folder), folder / "report" / "index.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    installed = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    with sync_playwright() as playwright:
-        try:
-            path = next(filter(None, installed), None)
-            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except Error:
-            if "CI" in os.environ:
-                raise
-            pytest.skip("no Chromium is here: `playwright install chromium`")
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

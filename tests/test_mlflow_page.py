@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import browsing
 import pytest
 from browsing import Mlflow, Visit, cells, visit
-from playwright.sync_api import Browser, Error, expect
+from playwright.sync_api import Browser, expect
 from processes import serve, train
 
 pytestmark = pytest.mark.slow
@@ -22,15 +22,6 @@ def mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlflow]:
     yield Mlflow(folder, address)
     process.terminate()
     process.wait()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        with browsing.chromium() as chromium:
-            yield chromium
-    except Error as error:
-        pytest.skip(browsing.installed_or_why(error))
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 from PIL import Image, ImageChops
-from playwright.sync_api import Browser, Error, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from factorial.commands.motion import main
 from factorial.motion import specs
@@ -32,21 +31,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("motion") / "page"
     main([*WORDS, f"folder={folder}"])
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    installed = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    with sync_playwright() as playwright:
-        try:
-            path = next(filter(None, installed), None)
-            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except Error:
-            if "CI" in os.environ:
-                raise
-            pytest.skip("no Chromium is here: `playwright install chromium`")
-        yield chromium
-        chromium.close()
 
 
 Open = Callable[..., Page]

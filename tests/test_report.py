@@ -3,17 +3,14 @@
 import csv
 import html
 import json
-import os
 import re
-import shutil
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from conftest import client, parents
-from playwright.sync_api import Browser, Error, sync_playwright
+from playwright.sync_api import Browser
 from processes import train
 from recorded import compared, opened, planted, product, seen_anew, sweep
 
@@ -39,21 +36,6 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     done = train(folder, "-m", "data=digits", *words, "report=true")
     assert done.returncode == 0, done.stderr
     return folder, done.stdout
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    installed = map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))
-    with sync_playwright() as playwright:
-        try:
-            path = next(filter(None, installed), None)
-            chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        except Error:
-            if "CI" in os.environ:
-                raise
-            pytest.skip("no Chromium is here: `playwright install chromium`")
-        yield chromium
-        chromium.close()
 
 
 def test_the_board_ranks_ties_alike(found: Findings) -> None:
