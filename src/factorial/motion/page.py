@@ -68,8 +68,9 @@ def draw(scene: Scene, numbers: dict[str, int], steps: int, folder: File) -> Non
     surface, best = scene.surface, best_of(scene.paths)
     still, losses, moving = (folder / f"{scene.name}{suffix}" for suffix in SUFFIXES)
     pictures.save(pictures.still(surface, best, numbers), still)
-    pictures.save(pictures.losses(best, numbers, steps), losses)
-    pictures.animate(surface, best, numbers, steps, moving)
+    span = pictures.loss_range(best)
+    pictures.save(pictures.losses(best, numbers, steps, span), losses)
+    pictures.animate(surface, best, numbers, moments(steps, pictures.FRAMES), moving)
 
 
 def render(scenes: Sequence[Scene], asked: Asked, folder: File) -> str:

@@ -46,6 +46,14 @@ class Path(NamedTuple):
         """The last step with a position."""
         return len(self.positions) - 1
 
+    @property
+    def steps(self) -> Sequence[int]:
+        return range(len(self.positions))
+
+    def until(self, step: int) -> int:
+        """How many positions it has after so many steps."""
+        return min(step, self.last) + 1
+
 
 def walked(surface: Surface, asked: Asked) -> list[Path]:
     """A path for each optimizer and learning rate that differ. Raises BadInput.

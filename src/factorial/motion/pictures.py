@@ -3,7 +3,7 @@
 import io
 from collections.abc import Sequence
 from pathlib import Path as File
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+from torch import Tensor
 
 from factorial.comparison.figures import style
-from factorial.motion.paths import Path, moments
+from factorial.motion.paths import Path
 from factorial.motion.surface import Surface
 
 GRID = 241  # places along each side, of which contours are made
@@ -24,6 +25,27 @@ FLOOR = 1e-10  # losses below it are drawn on it
 FRAMES = 61  # of an animation, at most
 WAIT, REST = 90, 2500  # milliseconds of a frame, and of the last one
 SIZE = (7.2, 4.6)  # inches of a picture with its legend
+ABOVE = "loss above the minimum, log scale"
+
+
+class Trail(Protocol):
+    """What can be drawn: an optimizer's path, or a run's."""
+
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def steps(self) -> Sequence[int]: ...
+    @property
+    def positions(self) -> Tensor: ...
+    @property
+    def losses(self) -> Tensor: ...
+    @property
+    def last(self) -> int: ...
+    @property
+    def left(self) -> int | None: ...
+    def until(self, step: int) -> int: ...
 
 
 def contours(axes: Axes, surface: Surface) -> None:
@@ -32,7 +54,8 @@ def contours(axes: Axes, surface: Surface) -> None:
     x, y = np.linspace(*window[:2], GRID), np.linspace(*window[2:], GRID)
     grid = torch.from_numpy(np.stack(np.meshgrid(x, y), axis=-1))
     losses = surface.loss(grid).numpy()
-    levels = np.geomspace(losses.max() / 10**DECADES, losses.max(), LEVELS)
+    lowest = max(losses.max() / 10**DECADES, surface.floor)
+    levels = np.geomspace(lowest, losses.max(), LEVELS)
     shades = [(*SHADE, 0.03 + 0.33 * level / LEVELS) for level in range(LEVELS)]
     axes.contourf(x, y, losses, [0, *levels], colors=shades)
     axes.contour(x, y, losses, levels, colors=style.GREY, linewidths=0.5)
@@ -66,17 +89,18 @@ def scene(axes: Axes, surface: Surface) -> None:
         "markerfacecolor": "white",
         "markeredgecolor": "black",
     }
-    axes.plot(*surface.start, marker="o", markersize=7, label="start", **mark)
-    axes.plot(
-        *zip(*surface.minima, strict=True), marker="*", markersize=12, label="minimum", **mark
-    )
+    axes.plot(*zip(*surface.starts, strict=True), marker="o", markersize=7, label="start", **mark)
+    if surface.minima:
+        axes.plot(
+            *zip(*surface.minima, strict=True), marker="*", markersize=12, label="minimum", **mark
+        )
 
 
 def look(number: int) -> dict[str, Any]:
     return style.look(number) | {"linewidth": 1.6, "markersize": 6, "markeredgecolor": "white"}
 
 
-def still(surface: Surface, paths: Sequence[Path], numbers: dict[str, int]) -> Figure:
+def still(surface: Surface, paths: Sequence[Trail], numbers: dict[str, int]) -> Figure:
     """Whole paths, each with a marker where it ends."""
     drawn = style.figure(*SIZE)
     axes = drawn.add_subplot()
@@ -92,18 +116,22 @@ def still(surface: Surface, paths: Sequence[Path], numbers: dict[str, int]) -> F
     return drawn
 
 
-def losses(paths: Sequence[Path], numbers: dict[str, int], steps: int) -> Figure:
-    """Loss above the minimum against steps; what is below FLOOR, or above the axis, is cut."""
+def losses(
+    paths: Sequence[Trail],
+    numbers: dict[str, int],
+    steps: int,
+    span: tuple[float, float],
+    words: tuple[str, str] = ("step", ABOVE),
+) -> Figure:
+    """Loss against steps, within a span; what is below FLOOR, or above the axis, is cut."""
     drawn = style.figure(SIZE[0], 3.6)
     axes = drawn.add_subplot()
     for path in paths:
         number = numbers[path.optimizer]
         every = (number * max(1, steps // 60), max(1, steps // 6))  # markers off each other
-        axes.semilogy(
-            path.losses.clamp_min(FLOOR).numpy(), **look(number), markevery=every, label=path.label
-        )
-    axes.set(xlim=(0, steps), ylim=loss_range(paths), xlabel="step")
-    axes.set_ylabel("loss above the minimum, log scale")
+        fallen = path.losses.clamp_min(FLOOR).numpy()
+        axes.semilogy(path.steps, fallen, **look(number), markevery=every, label=path.label)
+    axes.set(xlim=(0, steps), ylim=span, xlabel=words[0], ylabel=words[1])
     axes.grid(axis="y")
     style.log_ticks(axes.yaxis)
     style.beside(axes)
@@ -117,7 +145,7 @@ def loss_range(paths: Sequence[Path]) -> tuple[float, float]:
     return max(min(lowest, first / 100), FLOOR), 10 * first
 
 
-def fate(path: Path, step: int) -> str:
+def fate(path: Trail, step: int) -> str:
     """A path's label after so many steps, with what has become of it."""
     if path.left is not None and step >= path.left:
         return f"{path.label} (left at step {path.left})"
@@ -133,13 +161,16 @@ def save(drawn: Figure, file: File) -> None:
 
 
 def animate(
-    surface: Surface, paths: Sequence[Path], numbers: dict[str, int], steps: int, file: File
+    surface: Surface,
+    paths: Sequence[Trail],
+    numbers: dict[str, int],
+    shown: Sequence[int],
+    file: File,
 ) -> None:
     """A GIF: a trail and a marker for each path, the step, and a legend. It goes round for ever.
 
     The ground is drawn once, and each frame on a copy of it.
     """
-    shown = moments(steps, FRAMES)
     frames = stages(surface, paths, numbers, shown)
     palette = frames[-1].quantize(128, dither=Image.Dither.NONE)
     first, *others = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
@@ -148,7 +179,7 @@ def animate(
 
 
 def stages(
-    surface: Surface, paths: Sequence[Path], numbers: dict[str, int], shown: Sequence[int]
+    surface: Surface, paths: Sequence[Trail], numbers: dict[str, int], shown: Sequence[int]
 ) -> list[Image.Image]:
     """The frames, in RGB, after so many steps each."""
     drawn = Figure(figsize=SIZE, dpi=100)
@@ -169,10 +200,11 @@ def stages(
     frames = []
     for step in shown:
         canvas.restore_region(still)
-        counter.set_text(f"{surface.title}: step {step}")
+        counter.set_text(f"{surface.title}: {surface.unit} {step}")
         for path, trail, entry in zip(paths, trails, entries, strict=True):
-            trail.set_data(*path.positions[: step + 1].T.numpy())
-            trail.set_markevery([min(step, path.last)])
+            behind = path.until(step)
+            trail.set_data(*path.positions[:behind].T.numpy())
+            trail.set_markevery([behind - 1])
             entry.set_text(fate(path, step))
         for artist in (*trails, counter, legend):
             axes.draw_artist(artist)

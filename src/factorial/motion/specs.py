@@ -127,10 +127,12 @@ def felt(x: Spec, y: Spec, transform: list[Spec], tooltip: list[Spec]) -> Spec:
     }
 
 
-def markers(x: Spec, y: Spec, names: Sequence[str], tooltip: list[Spec]) -> Spec:
+def markers(
+    x: Spec, y: Spec, names: Sequence[str], transform: list[Spec], tooltip: list[Spec]
+) -> Spec:
     """Where each optimizer is now."""
     return {
-        "transform": [*UNROLLED, NOW],
+        "transform": transform,
         "mark": {
             "type": "point",
             "filled": True,
@@ -168,7 +170,7 @@ def map_of(
         trails(x, y, names, [*UNROLLED, SO_FAR]),
         places(surface, x, y),
         felt(x, y, [*UNROLLED, SO_FAR], tooltip),
-        markers(x, y, names, tooltip),
+        markers(x, y, names, [*UNROLLED, NOW], tooltip),
     ]
     return whole(seen, params(names, rate, steps), layer)
 
@@ -203,8 +205,8 @@ def picture(ground: str, x: Spec, y: Spec, window: Window) -> Spec:
 
 
 def places(surface: Surface, x: Spec, y: Spec) -> Spec:
-    """The start, a ring, and the minima, stars."""
-    values = [{"x": surface.start[0], "y": surface.start[1], "place": "start"}]
+    """The starts, rings, and the minima, stars."""
+    values = [{"x": x, "y": y, "place": "start"} for x, y in surface.starts]
     values += [{"x": x, "y": y, "place": "minimum"} for x, y in surface.minima]
     shape = {"domain": ["start", "minimum"], "range": [SHAPES["o"], STAR]}
     return {
@@ -245,6 +247,6 @@ def losses_of(
         rule,
         trails(x, y, names, UNROLLED),
         felt(x, y, UNROLLED, tooltip),
-        markers(x, y, names, tooltip),
+        markers(x, y, names, [*UNROLLED, NOW], tooltip),
     ]
     return whole(seen, params(names, rate, steps), layer)

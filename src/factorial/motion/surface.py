@@ -33,6 +33,7 @@ class Surface(NamedTuple):
     """`loss` is 0 at its `minima` and nowhere below; `axes` are the names of x and y.
 
     `descended` gives for a seed, step by step, the loss whose gradient an optimizer is told.
+    Where nobody knows the minima, there are none, and `floor` is the lowest loss in the window.
     """
 
     title: str
@@ -44,6 +45,13 @@ class Surface(NamedTuple):
     window: Window
     loss: Loss
     descended: Callable[[int], Iterator[Loss]]
+    apart: tuple[Point, ...] = ()  # where others start than at `start`
+    unit: str = "step"  # that paths are counted in
+    floor: float = 0.0
+
+    @property
+    def starts(self) -> tuple[Point, ...]:
+        return self.start, *self.apart
 
 
 def exactly(loss: Loss) -> Callable[[int], Iterator[Loss]]:

@@ -26,6 +26,8 @@ NUMBERS: dict[str, tuple[Any, ...]] = {
     "workers": (int, 1, 64),
     "steps": (int, 1, 10_000),
     "seed": (int, 0, 2**63 - 1),
+    "grid": (int, 5, 201),
+    "examples": (int, 1),
 }
 # Words that may stand in place of one
 WORDS = {("sample", "all"), ("threads", "null"), ("best", "null")}

@@ -1,0 +1,63 @@
+"""The way of a run's weights, in full and as it is seen in a plane."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Trajectory(NamedTuple):
+    """`weights` [snapshots, parameters] are a run's parameters, its first ones in front, and
+    `batches` and `epochs` what lies behind each snapshot.
+
+    `parted`: the epoch after which they are first others than on record; None: in none that is.
+    `held`: after how many epochs they could be held against the record. `data`: their digest.
+    """
+
+    run: str
+    name: str
+    weights: Tensor
+    batches: list[int]
+    epochs: list[float]
+    parted: int | None
+    held: int
+    data: str
+
+
+class Track(NamedTuple):
+    """A trajectory in the plane, to be drawn: `positions` [snapshots, 2], the `losses` of the
+    weights themselves, not of the places, and the numbers of `steps` (epochs or batches).
+
+    `optimizer` is the word that tells it from the others.
+    """
+
+    run: str
+    optimizer: str
+    steps: list[int]
+    epochs: list[float]
+    positions: Tensor
+    losses: Tensor
+    left: int | None = None  # as of other paths: it never leaves the picture
+
+    @property
+    def label(self) -> str:
+        return self.optimizer
+
+    @property
+    def last(self) -> int:
+        return self.steps[-1]
+
+    def until(self, step: int) -> int:
+        """How many positions it has come by after so many steps."""
+        return bisect_right(self.steps, step)
+
+
+def labels(trajectories: Sequence[Trajectory]) -> list[str]:
+    """What of each run's name not all have, and how its id begins."""
+    named = [trajectory.name.split() for trajectory in trajectories]
+    shared = set(named[0]).intersection(*named)
+    return [
+        " ".join([*(word for word in words if word not in shared), trajectory.run[:8]])
+        for words, trajectory in zip(named, trajectories, strict=True)
+    ]
