@@ -13,7 +13,7 @@ from conftest import ROOT
 # Guides whose every block of bash is run, from the first to the last
 GUIDES = [
     "quickstart.md", "add-a-model.md", "add-a-metric.md", "add-an-optimizer.md", "sweeps.md",
-    "reading-the-report.md", "reproduce-a-run.md",
+    "reading-the-report.md", "reproduce-a-run.md", "motion.md",
 ]  # fmt: skip
 LINES = 120  # two pages
 # Of what the commands say, what a guide tells its reader of
@@ -25,6 +25,7 @@ SAID = {
         "verdict: identical",
     ],
     "reading-the-report.md": ["12 combinations, 0 failed"],
+    "motion.md": ["All start from the same weights."],
     "reproduce-a-run.md": ["verdict: identical", "4 combinations, 0 failed"],
     "add-a-model.md": [
         "note: model.hidden is dropped: SmallCNN has none",
