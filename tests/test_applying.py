@@ -16,6 +16,8 @@ from factorial.runs.members import Member, check, level_rows, sweep_id
 from factorial.settings.messages import BadInput
 from factorial.settings.overrides import as_typed, for_hydra, translated
 
+pytestmark = pytest.mark.slow
+
 DIGITS = ["data=digits", "epochs=1"]
 SOME = [
     # typed, the combinations that run, what is said

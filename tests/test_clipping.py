@@ -31,6 +31,8 @@ from factorial.comparison.findings import Findings
 from factorial.comparison.ranking import ACCURACY, Ranking
 from factorial.record.predictions import Predictions
 
+pytestmark = pytest.mark.slow
+
 LOSS = Ranking("loss", higher=False)
 MODELS = [f"model{number}" for number in range(8)]
 OPTIMIZERS = ["sgd", "momentum", "rmsprop", "adam", "adamw"]

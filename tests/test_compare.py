@@ -18,6 +18,8 @@ from factorial.record import selection, writing
 from factorial.record.selection import Asked
 from factorial.settings.messages import BadInput
 
+pytestmark = pytest.mark.slow
+
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
 
 

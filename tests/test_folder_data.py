@@ -229,6 +229,7 @@ def make(root: Path) -> None:
     read(root)
 
 
+@pytest.mark.slow
 def test_processes_that_read_at_once_and_one_that_is_killed_leave_a_whole_cache(
     root: Path,
 ) -> None:

@@ -17,6 +17,8 @@ from factorial.record import labels, listing, selection, writing
 from factorial.record.listing import Wanted
 from factorial.record.store import Store
 
+pytestmark = pytest.mark.slow
+
 SQUARE = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
 NOTE = "mlflow.note.content"
 DIGITS = ["data=digits", "model=linear", "optimizer=sgd", "epochs=1"]

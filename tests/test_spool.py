@@ -26,6 +26,8 @@ from factorial.record.spool import Spool
 from factorial.record.store import Store, client_of, open_store
 from factorial.settings.schema import Tracking
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 40
 
 

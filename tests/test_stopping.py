@@ -34,6 +34,8 @@ from factorial.settings.recipe import Recipe, identify
 from factorial.settings.schema import Config
 from factorial.training import rehearsal, sizes, stopping, trainer
 
+pytestmark = pytest.mark.slow
+
 # Whose validation accuracy stands still early: the epochs of each test are few
 RUN = ["model=linear", "optimizer=adam", "optimizer.lr=0.05"]
 STOPPED = [*RUN, "stopping.metric=accuracy", "stopping.patience=3"]

@@ -29,8 +29,8 @@ def grounds(losses: Tensor, examples: int, first: str) -> str:
         f"The ground is the mean cross-entropy, in nats, of {examples:,} training images (the same "
         f"for every place) with the weights of {side} x {side} places of the plane, and buffers, "
         f"such as the means of batch normalisation, as run {first} ended with: from "
-        f"{losses.min():.3g} to {losses.max():.3g}, the more shade the higher, contours evenly spaced "
-        f"in its logarithm. The directions are not to one scale. A run's own loss, "
+        f"{losses.min():.3g} to {losses.max():.3g}, the more shade the higher, contours evenly "
+        f"spaced in its logarithm. The directions are not to one scale. A run's own loss, "
         f"under the pointer and in the chart of losses, is that of its weights themselves, which "
         f"lie beside the plane: it is not what the ground has under it."
     )
