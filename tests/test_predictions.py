@@ -167,6 +167,24 @@ def test_what_contradicts_itself_is_not_read(
         found._replace(hardest=found.hardest + 1000),
         found._replace(hardest=found.hardest - 1000),
         found._replace(images=found.images[:1]),
+        found._replace(images=found.images[:, 0, 0]),
+        found._replace(images=np.zeros((), dtype=np.uint8)),
+        found._replace(images=found.images.astype(np.float32)),
+        found._replace(hardest=found.hardest.astype(np.float32)),
+        found._replace(hardest=found.hardest[:, None]),
     ):
         file.write_bytes(save(broken._asdict()))
         assert predictions.read(file) is None
+
+
+def test_so_many_images_are_not_fewer_whatever_a_file_calls_them(tmp_path: Path) -> None:
+    """A record from elsewhere may state any digest: what is compared is of one length."""
+    found = []
+    for count in (4, 5):
+        images, logits = np.zeros((count, 1, 2, 2), dtype=np.uint8), np.eye(count, dtype=np.float32)
+        stored = load(predictions.pack_held_out(logits, np.arange(count), images))
+        file = tmp_path / f"{count}.safetensors"
+        file.write_bytes(save(stored | {predictions.DIGEST: np.zeros(32, dtype=np.uint8)}))
+        found.append(predictions.read(file))
+    first, other = found
+    assert first is not None and other is not None and first.images != other.images

@@ -37,8 +37,8 @@ class Predictions(NamedTuple):
 class Read(NamedTuple):
     """Of n examples: classes [n]; `kept` are the indices of those whose pixels a file holds.
 
-    Runs with equal `images` predicted the same ones in the same order: their digest or, of a test
-    set, that of their classes alone.
+    Runs with equal `images` predicted the same ones in the same order, and as many: their digest
+    or, of a test set, that of their classes alone.
     """
 
     labels: Array
@@ -100,14 +100,17 @@ def read(file: Path) -> Read | None:
             names = set(stored.keys())
             labels, predicted, kept = map(stored.get_tensor, ("labels", "predicted", "hardest"))
             said = stored.get_tensor(DIGEST) if DIGEST in names else labels
-            pixels = stored.get_slice("images").get_shape()
+            images = stored.get_slice("images")
+            pixels, are_bytes = images.get_shape(), images.get_dtype() == "U8"
     except (OSError, SafetensorError):
         return None
-    if labels.shape != (labels.size,) or labels.shape != predicted.shape or not labels.size:
+    numbers = all(array.dtype.kind in "iu" for array in (labels, predicted, kept))
+    alike = labels.shape == predicted.shape == (labels.size,) and labels.size > 0
+    drawn = are_bytes and len(pixels) in (3, 4) and kept.shape == (pixels[0],)
+    if not (numbers and alike and drawn and ((kept >= 0) & (kept < labels.size)).all()):
         return None
-    inside = kept.shape == (pixels[0],) and bool(((kept >= 0) & (kept < labels.size)).all())
-    images = hashlib.sha256(np.ascontiguousarray(said).data).hexdigest()
-    return Read(labels, predicted, kept, images) if inside else None
+    digest = hashlib.sha256(said.tobytes()).hexdigest()
+    return Read(labels, predicted, kept, f"{labels.size}-{digest}")
 
 
 def pixels(file: Path) -> Array:
