@@ -147,6 +147,9 @@ def test_another_note_leaves_the_leaderboard_where_it_was(outputs: Path) -> None
     before = parents(outputs)[0].data.tags[NOTE]
     typed_sweep(outputs, *words, "note=two")
     assert parents(outputs)[0].data.tags[NOTE] == "two" + before.removeprefix("one")
+    long = "n" * 8000  # with which there is no room for it
+    typed_sweep(outputs, *words, f"note={long}")
+    assert parents(outputs)[0].data.tags[NOTE] == long
 
 
 def test_the_leaderboard_has_its_first_ten_settings(tmp_path: Path) -> None:

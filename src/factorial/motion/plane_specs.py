@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from factorial.comparison.figures import style
 from factorial.motion import specs
 from factorial.motion.specs import SO_FAR, Spec
 from factorial.motion.surface import Surface
@@ -72,13 +71,8 @@ def losses_of(
     y["scale"] = {"domain": list(span), "nice": False, "type": "log", "clamp": True}
     y["axis"] = {"grid": True, "format": ".1~g", "tickCount": 6}
     said = tooltip(unit)
-    rule = {
-        "data": {"values": [{}]},
-        "mark": {"type": "rule", "strokeDash": [3, 3], "color": style.GREY},
-        "encoding": {"x": {"datum": {"expr": "step"}, "type": "quantitative"}},
-    }
     layer = [
-        rule,
+        specs.NOW_HERE,
         specs.trails(x, y, names, UNROLLED),
         specs.felt(x, y, UNROLLED, said),
         specs.markers(x, y, names, [*UNROLLED, NOW], said),

@@ -228,6 +228,13 @@ def places(surface: Surface, x: Spec, y: Spec) -> Spec:
     }
 
 
+NOW_HERE: Spec = {  # a rule, on the chart of losses, at the step of the map
+    "data": {"values": [{}]},
+    "mark": {"type": "rule", "strokeDash": [3, 3], "color": style.GREY},
+    "encoding": {"x": {"datum": {"expr": "step"}, "type": "quantitative"}},
+}
+
+
 def losses_of(
     paths: Sequence[Path], names: Sequence[str], rate: str, steps: int, seen: str
 ) -> Spec:
@@ -238,13 +245,8 @@ def losses_of(
     y["scale"].pop("zero")
     y["axis"] = {"grid": True, "format": ".0e", "tickCount": 6}
     tooltip = [*TOOLTIP, {"field": "loss", "type": "quantitative", "format": ".3g"}]
-    rule = {
-        "data": {"values": [{}]},
-        "mark": {"type": "rule", "strokeDash": [3, 3], "color": style.GREY},
-        "encoding": {"x": {"datum": {"expr": "step"}, "type": "quantitative"}},
-    }
     layer = [
-        rule,
+        NOW_HERE,
         trails(x, y, names, UNROLLED),
         felt(x, y, UNROLLED, tooltip),
         markers(x, y, names, [*UNROLLED, NOW], tooltip),
