@@ -147,7 +147,7 @@ def test_another_note_leaves_the_leaderboard_where_it_was(outputs: Path) -> None
     before = parents(outputs)[0].data.tags[NOTE]
     typed_sweep(outputs, *words, "note=two")
     assert parents(outputs)[0].data.tags[NOTE] == "two" + before.removeprefix("one")
-    long = "n" * 8000  # with which there is no room for it
+    long = "n" * 7990  # of 8000, so that there is no room for it
     typed_sweep(outputs, *words, f"note={long}")
     assert parents(outputs)[0].data.tags[NOTE] == long
 
