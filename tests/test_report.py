@@ -207,11 +207,19 @@ def test_everything_can_be_read_at_every_width_in_light_and_dark(
     tab = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     tab.goto(page.as_uri())
     assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    scales = tab.locator("img:visible").evaluate_all(
-        "all => all.map(one => one.getBoundingClientRect().width / one.naturalWidth)"
+    tab.wait_for_selector("html[data-explored]", state="attached")
+    scales = tab.locator("img").evaluate_all(
+        "all => all.filter(one => one.checkVisibility())"
+        ".map(one => one.getBoundingClientRect().width / one.naturalWidth)"
     )
-    assert len(scales) > 5
+    assert len(scales) > 3
     assert min(scales) * 8 * 96 / 72 >= 8.99
+    words = tab.locator("[id^=chart-] svg text").evaluate_all(
+        "all => all.map(one => [one.getScreenCTM(), parseFloat(getComputedStyle(one).fontSize)])"
+        ".map(([to, size]) => size * Math.hypot(to.a, to.b))"
+    )
+    assert len(words) > 30
+    assert min(words) >= 8.99
     heights = tab.locator("tr").evaluate_all("all => all.map(one => one.offsetHeight)")
     assert max(heights) <= 80
     colors = tab.evaluate(
