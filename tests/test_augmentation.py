@@ -1,6 +1,7 @@
 """Augmented images: as SciPy maps them, and within the bounds that were asked for."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor
 from factorial.settings.schema import Augmentation
 from factorial.training.augmentation import moved, moves
 
-EVERYTHING = Augmentation(shift=2, rotation=10, scale=0.1, shear=10)
+EVERYTHING = Augmentation(shift=2, rotation=10, scale=0.1, shear=10, elastic=0)
 
 
 def made(settings: Augmentation, examples: int = 2000, seed: int = 0, epoch: int = 1) -> Tensor:
@@ -36,7 +37,7 @@ def by_scipy(image: Tensor, move: Tensor) -> Tensor:
 @pytest.mark.parametrize("shape", [(12, 12), (8, 13), (13, 8)])
 def test_pixels_come_from_where_the_move_says(shape: tuple[int, int]) -> None:
     images = torch.rand(40, 3, *shape, generator=torch.Generator().manual_seed(0))
-    drawn = made(Augmentation(shift=3, rotation=60, scale=0.4, shear=30), examples=40)
+    drawn = made(Augmentation(shift=3, rotation=60, scale=0.4, shear=30, elastic=0), examples=40)
     wanted = [
         torch.stack([by_scipy(channel, move) for channel in image])
         for image, move in zip(images, drawn, strict=True)
@@ -50,7 +51,7 @@ def test_a_shift_is_by_whole_pixels_in_either_direction_and_leaves_black_behind(
     wanted = torch.zeros_like(images)
     wanted[..., :-1, 2:] = images[..., 1:, :-2]
     torch.testing.assert_close(moved(images, right_and_up), wanted, rtol=0, atol=1e-5)
-    offsets = made(Augmentation(shift=2, rotation=0, scale=0, shear=0))
+    offsets = made(Augmentation(shift=2, rotation=0, scale=0, shear=0, elastic=0))
     assert torch.equal(offsets[:, :, :2], torch.eye(2).expand(2000, 2, 2))
     for axis in (0, 1):
         shares = torch.bincount((offsets[:, axis, 2] + 2).long(), minlength=5) / 2000
@@ -70,10 +71,10 @@ def angle_scale_shear(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 @pytest.mark.parametrize(
     ("settings", "most"),
     [
-        (Augmentation(shift=0, rotation=30, scale=0, shear=0), (30, 0, 0)),
-        (Augmentation(shift=0, rotation=0, scale=0.25, shear=0), (0, 0.25, 0)),
-        (Augmentation(shift=0, rotation=0, scale=0, shear=20), (0, 0, 20)),
-        (Augmentation(shift=1, rotation=30, scale=0.25, shear=20), (30, 0.25, 20)),
+        (Augmentation(shift=0, rotation=30, scale=0, shear=0, elastic=0), (30, 0, 0)),
+        (Augmentation(shift=0, rotation=0, scale=0.25, shear=0, elastic=0), (0, 0.25, 0)),
+        (Augmentation(shift=0, rotation=0, scale=0, shear=20, elastic=0), (0, 0, 20)),
+        (Augmentation(shift=1, rotation=30, scale=0.25, shear=20, elastic=0), (30, 0.25, 20)),
     ],
 )
 def test_what_is_drawn_fills_its_bounds_evenly(
@@ -85,6 +86,46 @@ def test_what_is_drawn_fills_its_bounds_evenly(
         if bound:
             assert drawn.mean().abs() < 0.05 * bound
             assert drawn.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)  # uniform
+
+
+def by_keys(knots: Tensor, side: int) -> np.ndarray:
+    """[4, 4] -> [side, side], the outer ones at the corners: Keys' cubic convolution (1981) with
+    a = -0.75, neighbours beyond the border as those on it."""
+    weights = np.zeros((side, 4))
+    for place in range(side):
+        at = place * 3 / (side - 1)
+        for knot in range(math.floor(at) - 1, math.floor(at) + 3):
+            away = abs(at - knot)
+            near = 1.25 * away**3 - 2.25 * away**2 + 1
+            far = -0.75 * away**3 + 3.75 * away**2 - 6 * away + 3
+            weights[place, min(max(knot, 0), 3)] += near if away <= 1 else far
+    return weights @ knots.double().numpy() @ weights.T
+
+
+def test_a_bent_image_comes_from_where_the_move_and_the_field_between_the_knots_say() -> None:
+    images = torch.rand(20, 1, 13, 13, generator=torch.Generator().manual_seed(0))
+    settings = Augmentation(shift=2, rotation=20, scale=0.2, shear=20, elastic=2)
+    drawn = moves(settings, 20, seed=0, epoch=1)
+    assert drawn is not None and drawn.shape == (20, 2, 3 + 16)
+    rows, columns = np.mgrid[:13, :13] - 6.0
+    for image, move, got in zip(images[:, 0], drawn, moved(images, drawn)[:, 0], strict=True):
+        (a, b, c), (d, e, f) = move[:, :3].double().tolist()
+        right, down = (by_keys(knots.reshape(4, 4), 13) for knots in move[:, 3:])
+        x, y = a * columns + b * rows + c + right, d * columns + e * rows + f + down
+        wanted = map_coordinates(
+            image.double().numpy(), [y + 6, x + 6], order=1, mode="grid-constant"
+        )
+        torch.testing.assert_close(got.double(), torch.from_numpy(wanted), rtol=0, atol=2e-5)
+
+
+def test_displacements_fill_their_bounds_evenly_and_leave_what_else_is_drawn_as_it_was() -> None:
+    drawn = moves(replace(EVERYTHING, elastic=1.5), 2000, seed=0, epoch=1)
+    assert drawn is not None
+    assert torch.equal(drawn[..., :3], made(EVERYTHING))
+    bent = drawn[..., 3:]
+    assert 1.49 < bent.abs().max() <= 1.5
+    assert bent.std(dim=0).sub(1.5 / math.sqrt(3)).abs().max() < 0.06  # uniform
+    assert bent.flatten(1).T.corrcoef().sub(torch.eye(32)).abs().max() < 0.12  # each its own
 
 
 def test_nothing_is_drawn_where_nothing_moves() -> None:
@@ -101,7 +142,8 @@ def test_moves_are_of_the_seed_and_the_epoch_and_of_nothing_else() -> None:
 
 
 def test_the_options_of_the_group() -> None:
-    assert configured("augmentation=shift").augmentation == Augmentation(2, 0, 0, 0)
-    assert configured("augmentation=affine").augmentation == Augmentation(2, 10, 0.1, 10)
+    assert configured("augmentation=shift").augmentation == Augmentation(2, 0, 0, 0, 0)
+    assert configured("augmentation=affine").augmentation == Augmentation(2, 10, 0.1, 10, 0)
+    assert configured("augmentation=elastic").augmentation == Augmentation(2, 10, 0.1, 10, 1)
     turned = configured("augmentation.rotation=5.5").augmentation
-    assert turned == Augmentation(0, 5.5, 0, 0)
+    assert turned == Augmentation(0, 5.5, 0, 0, 0)

@@ -158,6 +158,7 @@ LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
     "augmentation.rotation": ([0, 180], [-1, 180.5, math.nan]),
     "augmentation.scale": ([0, 0.99], [-0.1, 1]),
     "augmentation.shear": ([0, 80], [-1, 81]),
+    "augmentation.elastic": ([0, 1000], [-0.5, 1001, math.inf]),
     "label_smoothing": ([0, 0.99], [-0.1, 1, None]),
     "clip_norm": ([None, 1e-30, 1], [0, -1, math.inf]),
     "ema_decay": ([None, 0, 0.9999], [-0.1, 1]),

@@ -53,6 +53,7 @@ SCIENTIFIC = [
     "data.test_unscaled", "data.normalisation", "data.examples", "data.shape", "data.classes",
     "data.white", "data.own", "seed",
     "augmentation.shift", "augmentation.rotation", "augmentation.scale", "augmentation.shear",
+    "augmentation.elastic",
     "label_smoothing", "clip_norm", "ema_decay", "metrics", "stopping.metric",
 ]  # fmt: skip
 

@@ -40,7 +40,7 @@ OWN: dict[str, Any] = {
 }
 # What a record may be too old to say, as it was for every run then
 UNSAID: dict[str, Any] = {
-    "augmentation": {"shift": 0, "rotation": 0, "scale": 0, "shear": 0},
+    "augmentation": {"shift": 0, "rotation": 0, "scale": 0, "shear": 0, "elastic": 0},
     "label_smoothing": 0.0,
     "clip_norm": None,
     "ema_decay": None,

@@ -17,6 +17,7 @@ from factorial.settings.rules import (
     MEASURED,
     NAME,
     PART,
+    PIXELS,
     POSITIVE,
     RANKED,
     RUN,
@@ -95,6 +96,7 @@ class Augmentation:
     rotation: float = setting(DEGREES)
     scale: float = setting(SHARE)
     shear: float = setting(SLOPE)
+    elastic: float = setting(PIXELS)
 
 
 @dataclass(frozen=True)
