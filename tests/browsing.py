@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from conftest import children, parents
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, sync_playwright
+from running import children, parents
 
 PATIENCE = 90_000  # milliseconds, on a machine that is busy with other things
 SWEEP = [  # what the pages are about: four runs, and a sweep of them

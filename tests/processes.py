@@ -18,8 +18,9 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from conftest import ROOT, sweep
+from conftest import ROOT
 from hydra import initialize_config_dir
+from running import sweep
 
 from factorial.record import writing
 from factorial.record.checkpoint import Trunk

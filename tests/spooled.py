@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from conftest import client
+from running import client
 
 from factorial.record.entries import Place
 from factorial.record.reading import owner

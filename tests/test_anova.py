@@ -169,6 +169,7 @@ def test_the_interval_of_a_share_is_a_jackknife_over_seeds_on_fishers_z() -> Non
     assert table["high"].to_numpy() == pytest.approx(high)
 
 
+@pytest.mark.slow
 def test_a_share_of_nearly_nothing_beside_a_large_one_is_known_to_be_small() -> None:
     rng = np.random.default_rng(38)
     for _ in range(20):

@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import children, composer, parents, recorded, sweep, table, trial
+from composing import composer
 from hydra.core.utils import JobReturn
 from processes import train
+from running import children, parents, recorded, sweep, table, trial
 
 from factorial.runs.applying import Applying, fitted
 from factorial.runs.grid import combinations

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CPU, configured
+from composing import CPU, configured
 
 from factorial.settings.messages import BadInput
 from factorial.training import trainer

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import configured
+from composing import configured
 from scipy.ndimage import map_coordinates
 from torch import Tensor
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from conftest import recorded
 from processes import train
+from running import recorded
 from safetensors.torch import load_file, save_file
 
 from factorial.record import provenance

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CPU, configured, digits
+from composing import CPU, configured, digits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -4,8 +4,8 @@ import math
 from pathlib import Path
 
 import pytest
-from conftest import children
 from processes import train
+from running import children
 
 from factorial.commands import claims
 from factorial.commands.claims import MEASURES, Claim

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from conftest import client
 from filelock import FileLock
 from processes import train
 from recorded import opened
+from running import client
 
 from factorial.commands.clean import clean, main
 from factorial.record import writing
@@ -57,6 +57,7 @@ def test_of_a_trunk_whose_runs_have_ended_the_furthest_state_stays(
     assert [name for name, file in files.items() if file.exists()] == ["final-10"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("word", ["--delete", "delete=true", "delete=false"])
 def test_it_takes_the_words_of_every_command(store: Store, tmp_path: Path, word: str) -> None:
     old, new = (state(tmp_path, FINISHED, f"final-{epoch}.safetensors") for epoch in (1, 2))

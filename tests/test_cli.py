@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, recorded
+from conftest import ROOT
 from processes import NOWHERE, train
+from running import recorded
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import asked
+from composing import asked
 from hydra.errors import HydraException
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -52,6 +52,7 @@ def test_composing_setting_by_setting_equals_hydras_own(words: list[str]) -> Non
     assert Composer(by_hydra)(words) == Combination.compose(words)
 
 
+@pytest.mark.slow
 def test_a_job_has_the_config_that_hydra_would_compose_for_it() -> None:
     composer = Composer(by_hydra)
     for lr in (1, 2):

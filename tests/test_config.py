@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import asked, configured
+from composing import asked, configured
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
@@ -208,6 +208,7 @@ OWN_LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN_LIMITS)
 def test_so_does_one_of_a_folder_of_images(name: str) -> None:
     inside, outside = OWN_LIMITS[name]

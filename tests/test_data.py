@@ -7,7 +7,7 @@ import pytest
 import sklearn.datasets
 import torch
 import torchvision.datasets
-from conftest import CPU, configured, digits
+from composing import CPU, configured, digits
 
 from factorial.training import data, downloads, examples
 from factorial.training import digits as scikit

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
-from conftest import ROOT, artifacts, client, recorded, weights
+from conftest import ROOT
 from PIL import Image
 from processes import train
+from running import artifacts, client, recorded, weights
 
 from factorial.record import predictions
 from factorial.training import digits

@@ -9,9 +9,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import client
 from processes import SERVER, train
 from recorded import empty, opened, planted, product, seen_anew, single, sweep
+from running import client
 
 from factorial.record import database, reading, selection
 from factorial.record.store import Store, connect, open_store, points

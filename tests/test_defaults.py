@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import configured, put
+from composing import configured, put
 
 from factorial.settings import recipe
 from factorial.settings.recipe import Recipe, identify

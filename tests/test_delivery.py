@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from conftest import client
 from filelock import FileLock
+from running import client
 from spooled import leave, line, point, points
 
 from factorial.record import reading, spool, writing

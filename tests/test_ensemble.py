@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import children, configured, digits, parents
+from composing import configured, digits
 from PIL import Image
 from processes import train
+from running import children, parents
 from safetensors.torch import load_file
 from torch import Tensor
 

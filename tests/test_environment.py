@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
-from conftest import CPU, asked, configured, digits
+from composing import CPU, asked, configured, digits
 
 from factorial.results import Epoch
 from factorial.runs.trial import prepare

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import children, recorded
-from conftest import sweep as swept
 from explored import HOSTILE, explored
 from playwright.sync_api import Browser, Page
 from recorded import compared, planted, product, seen_anew
+from running import children, recorded
+from running import sweep as swept
 from statsmodels.stats.contingency_tables import mcnemar
 
 from factorial.comparison import findings, pairs, readings, report, wording
@@ -341,6 +341,7 @@ def test_without_predictions_on_record_the_page_says_so() -> None:
     assert "NaN" not in json.dumps(told)
 
 
+@pytest.mark.slow
 def test_images_that_tell_settings_apart_come_first(made: Made) -> None:
     runs = made[1].readings.runs
     shown = sprite.telling(runs)
@@ -362,6 +363,7 @@ def test_a_sheet_of_images_has_a_limit(made: Made, monkeypatch: pytest.MonkeyPat
     assert fewer.shown[0] == whole.shown[0][: len(fewer.shown[0])] and fewer.shown[0]
 
 
+@pytest.mark.slow
 def test_what_real_runs_read_is_their_accuracy_and_their_pages_are_mlflows(outputs: Path) -> None:
     words = ["data=digits", "model=linear", "optimizer=sgd,adam", "epochs=1", "seed=0,1"]
     swept(outputs, *words)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import bring, children, parents, recorded, sweep
 from hydra.core.utils import JobReturn, JobStatus
+from running import bring, children, parents, recorded, sweep
 
 from factorial.results import Outcome
 from factorial.runs import run

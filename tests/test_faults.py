@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import asked, client, recorded
+from composing import asked
 from mlflow import MlflowClient
 from recorded import empty, opened
+from running import client, recorded
 
 from factorial import console
 from factorial.record import reading, writing

@@ -176,6 +176,7 @@ def test_every_setting_has_its_row_on_the_leaderboard() -> None:
     assert {"linear sgd", "linear adam", "mlp sgd", "mlp adam"} <= drawn
 
 
+@pytest.mark.slow
 def test_a_map_writes_each_cells_mean_and_names_what_failed() -> None:
     sweep = found("four factors")
     drawn = words(maps.thematic(sweep))

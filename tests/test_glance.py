@@ -7,9 +7,9 @@ from statistics import fmean
 from typing import Any
 
 import pytest
-from conftest import bring, children, client, parents
-from conftest import sweep as typed_sweep
 from recorded import opened, planted, product, seen_anew, sweep
+from running import bring, children, client, parents
+from running import sweep as typed_sweep
 
 from factorial.comparison import findings, glance, wording
 from factorial.comparison.table import load

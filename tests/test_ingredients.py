@@ -6,7 +6,7 @@ import itertools
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU, configured, digits, put
+from composing import CPU, configured, digits, put
 from torch import Tensor
 from torch.utils import deterministic
 

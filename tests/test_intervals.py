@@ -50,6 +50,7 @@ def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
         assert intervals.binomial(0.0, n)[0] >= 0 and intervals.binomial(1.0, n)[1] <= 1
 
 
+@pytest.mark.slow
 def test_the_least_difference_of_two_means_is_that_of_the_smaller_groups_freedom() -> None:
     """Studentized range by scipy, of 3 means: Gleason's approximation keeps within 0.2 % of it."""
     groups = [[0.91, 0.93], [0.95, 0.96, 0.94, 0.99, 0.97, 0.95], [0.90, 0.92, 0.97]]
@@ -108,6 +109,7 @@ def test_the_binomial_interval_is_wilsons() -> None:
     assert intervals.binomial(0.97, 10_000) == pytest.approx((expected.low, expected.high))
 
 
+@pytest.mark.slow
 def test_intervals_cover_what_was_planted_in_95_of_100_sweeps() -> None:
     """Means, what each factor brings alone, together, and their interaction."""
     rng = np.random.default_rng(1)

@@ -4,7 +4,7 @@ from typing import Any
 
 import mlflow.utils.validation as mlflow_limits
 import pytest
-from conftest import asked, configured
+from composing import asked, configured
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +113,7 @@ def test_no_tag_takes_the_place_of_another(key: str) -> None:
         labelled("tags.mine=1", f"tags.{key}=1")
 
 
+@pytest.mark.slow
 def test_all_that_are_taken_are_named() -> None:
     with pytest.raises(BadInput, match=r"^tags\.recipe, tags\.mlflow\.x: allowed"):
         labelled("tags.recipe=1", "tags.mine=2", "tags.mlflow.x=3")

@@ -7,21 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import (
-    asked,
-    bring,
-    children,
-    client,
-    parents,
-    recorded,
-    store_of,
-    sweep,
-    trial,
-)
+from composing import asked
 from omegaconf import OmegaConf
 from processes import train
 from recorded import opened, planted, product
 from recorded import sweep as sweep_of
+from running import bring, children, client, parents, recorded, store_of, sweep, trial
 
 from factorial.comparison import findings, report
 from factorial.comparison.table import load
@@ -57,6 +48,7 @@ def test_a_run_is_called_what_was_typed(outputs: Path) -> None:
     assert other.data.params.keys() == plain.data.params.keys()
 
 
+@pytest.mark.slow
 def test_no_tag_of_a_users_is_one_that_a_run_or_a_sweep_has(outputs: Path) -> None:
     """Whatever is recorded without any, of what is trained, refused, stopped and copied, is taken
     to a user."""
@@ -70,6 +62,7 @@ def test_no_tag_of_a_users_is_one_that_a_run_or_a_sweep_has(outputs: Path) -> No
     assert [key for key in tags if not is_taken(key)] == []
 
 
+@pytest.mark.slow
 def test_what_answers_from_the_record_gets_what_it_has_not(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,6 +96,7 @@ def test_what_was_left_behind_is_called_so_too(is_described: bool, outputs: Path
     assert called(run) == ("mine", None, {"a": "1"})
 
 
+@pytest.mark.slow
 def test_a_sweep_has_the_name_and_the_note_and_its_runs_the_tags(outputs: Path) -> None:
     sweep(outputs, *SWEEP, "name=a sweep", "note=why", "tags.k=v")
     (parent,) = parents(outputs)
@@ -114,6 +108,7 @@ def test_a_sweep_has_the_name_and_the_note_and_its_runs_the_tags(outputs: Path) 
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_under_another_name_is_the_same_sweep(
     outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -128,6 +123,7 @@ def test_a_sweep_under_another_name_is_the_same_sweep(
     assert [own(run) for run in children(outputs)] == [{"k": "w", "j": "1"}] * 2
 
 
+@pytest.mark.slow
 def test_so_is_one_with_combinations_that_are_refused(outputs: Path) -> None:
     words = ["data=digits", *LINEAR, "optimizer.lr=0.1,-1"]
     for labels in (["tags.k=v"], ["name=b", "tags.k=w"]):
@@ -162,6 +158,7 @@ def test_a_replay_is_called_after_its_run_and_has_none_of_its_tags(tmp_path: Pat
     assert called(again) == ("replay of first try", None, {})
 
 
+@pytest.mark.slow
 def test_nothing_is_called_anything_by_a_plan(outputs: Path) -> None:
     sweep(outputs, *SWEEP)
     before = [called(run) for run in recorded(outputs)]

@@ -83,6 +83,7 @@ def test_no_import_leads_back() -> None:
         remaining = {name: needs for name, needs in remaining.items() if name not in free}
 
 
+@pytest.mark.slow
 def test_only_the_record_knows_mlflow() -> None:
     """By import, and by what is asked of its client."""
     assert importing("mlflow") == {"record", "compat"}
@@ -116,6 +117,7 @@ def test_only_figures_draw() -> None:
     assert drawing - {PACKAGE / "comparison" / "report.py"} <= figures
 
 
+@pytest.mark.slow
 def test_private_names_of_libraries_stand_in_compat_alone() -> None:
     for file in FILES:
         private = [name for name in imports(file) if "._" in name]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import artifacts, bring, children, client, parents, recorded, store_of, sweep, trial
+from running import artifacts, bring, children, client, parents, recorded, store_of, sweep, trial
 
 from factorial.console import Display
 from factorial.record import writing

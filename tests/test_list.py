@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import List, client
+from conftest import List
 from processes import Server
 from recorded import empty, opened, planted, product, single, sweep
+from running import client
 
 from factorial.commands.list import main
 from factorial.record import selection, writing

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from conftest import List, client
+from conftest import List
 from recorded import opened, planted, product, single, sweep
+from running import client
 
 from factorial.record.store import open_store
 from factorial.settings.messages import BadInput

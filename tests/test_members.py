@@ -4,7 +4,8 @@ import functools
 from pathlib import Path
 
 import pytest
-from conftest import asked, trial
+from composing import asked
+from running import trial
 
 from factorial.runs.grid import combinations
 from factorial.runs.members import Member, adopt, check, distinct, level_rows, sweep_id, varying
@@ -38,6 +39,7 @@ def members(folder: Path, *grid: list[str]) -> list[Member]:
     ]
 
 
+@pytest.mark.slow
 def test_combinations_that_say_the_same_in_other_words_are_one(tmp_path: Path) -> None:
     same = members(
         tmp_path,
@@ -55,6 +57,7 @@ def test_combinations_that_say_the_same_in_other_words_are_one(tmp_path: Path) -
     ]
 
 
+@pytest.mark.slow
 def test_a_sweep_is_the_same_for_the_same_set_of_combinations_alone(tmp_path: Path) -> None:
     one, other, refused = members(tmp_path, ["seed=0"], ["seed=1"], ["seed=-1"])
     assert refused.trial is None
@@ -76,6 +79,7 @@ def test_what_one_combination_refuses_fails_it_alone_and_an_option_that_is_not_t
         members(tmp_path, ["optimizer=adamm"])
 
 
+@pytest.mark.slow
 def test_a_longer_run_leaves_behind_what_its_shorter_siblings_end_with(tmp_path: Path) -> None:
     grid = [[f"seed={seed}", f"epochs.count={n}"] for seed in (0, 1) for n in (9, 3, 6)]
     family = Family("parent", "sweep", "an experiment's name")

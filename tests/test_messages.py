@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from conftest import asked
+from composing import asked
 from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +21,7 @@ from factorial.settings.messages import (
 )
 
 
+@pytest.mark.slow
 @given(text=st.text())
 def test_a_line_is_one_and_can_be_shown(text: str) -> None:
     for line in (one_line(text), shown(text)):

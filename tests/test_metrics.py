@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU, artifacts, bring, client, configured, digits, put, recorded, sweep
+from composing import CPU, configured, digits, put
+from running import artifacts, bring, client, recorded, sweep
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
@@ -360,6 +361,7 @@ def results(folder: Path, run: str) -> dict[str, Any]:
     return {**read, "epochs": rows, "train/seconds": 0}
 
 
+@pytest.mark.slow
 def test_a_longer_run_and_a_copy_have_the_metrics_of_every_epoch(outputs: Path) -> None:
     words = [*LINEAR, "metrics=all"]
     straight = bring(outputs, *words, "epochs=4", "fresh=true")
@@ -378,6 +380,7 @@ def test_a_longer_run_and_a_copy_have_the_metrics_of_every_epoch(outputs: Path) 
     assert row.validation and set(row.validation.metrics) == set(ALL)
 
 
+@pytest.mark.slow
 def test_what_is_no_number_in_an_epoch_is_recorded_as_such_and_replays(outputs: Path) -> None:
     given = ["+metrics.mine._target_=test_metrics.unknown", "+metrics.mine.higher_is_better=true"]
     made = bring(outputs, *LINEAR, *given, "epochs=2")

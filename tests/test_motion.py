@@ -115,6 +115,7 @@ def test_these_are_the_options_of_the_group() -> None:
     assert wanted().surfaces == list(STARTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("surface", STARTS)
 def test_each_path_is_torchs_own_step_by_step(surface: str) -> None:
     paths = walked(SURFACES[surface](), wanted("steps=60", "lr=configured,0.002"))

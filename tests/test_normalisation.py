@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import CPU, configured, digits
+from composing import CPU, configured, digits
 
 from factorial.reuse.weights import Served
 from factorial.training import data, trainer

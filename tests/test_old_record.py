@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import recorded
 from PIL import Image
 from processes import train
 from recorded import opened
+from running import recorded
 from safetensors.torch import save_file
 
 from factorial.record.reading import search

@@ -52,6 +52,7 @@ def test_a_title_names_data_that_vary_and_counts_factors_beyond_the_third() -> N
     assert title.startswith(words)
 
 
+@pytest.mark.slow
 def test_a_verdict_has_three_sentences_whatever_was_compared() -> None:
     several = [
         of({"sgd": [0.90, 0.91, 0.92], "adam": [0.95, 0.96, 0.97], "radam": [0.80, 0.81, 0.82]}),
@@ -162,6 +163,7 @@ def test_a_figure_is_described_by_what_is_to_be_seen_on_it() -> None:
     assert alt.shares(made).startswith("model ")
 
 
+@pytest.mark.slow
 def test_every_figure_that_is_drawn_is_described_with_its_winner() -> None:
     grid = product(optimizer=["sgd", "adam"], optimizer_lr=[0.1, 0.01], epochs=[1, 2], seed=[0, 1])
     made = findings.find(compared(planted(grid)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import torch
-from conftest import CPU, put
+from composing import CPU, put
 from PIL import Image
 
 from factorial.runs.facts import stated
@@ -267,6 +267,7 @@ def test_a_process_reads_the_data_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(asked) == 1
 
 
+@pytest.mark.slow
 def test_the_same_bytes_are_the_same_data_wherever_they_lie(tmp_path: Path) -> None:
     digests = set()
     for kind in ("npz", "safetensors"):

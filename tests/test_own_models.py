@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU, configured, digits, put
+from composing import CPU, configured, digits, put
 
 from factorial.results import Epoch
 from factorial.settings.messages import BadInput

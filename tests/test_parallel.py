@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import children, parents, recorded, sweep, table
 from hydra.core.utils import JobReturn, JobStatus
 from processes import train
+from running import children, parents, recorded, sweep, table
 
 from factorial.results import Outcome
 from factorial.runs.ending import run_in_worker

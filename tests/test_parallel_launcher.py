@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import bring, children, client, parents, recorded, sweep, weights
 from omegaconf import OmegaConf
 from processes import start, train
+from running import bring, children, client, parents, recorded, sweep, weights
 
 from hydra_plugins import factorial_parallel
 

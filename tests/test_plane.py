@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU
+from composing import CPU
 from sklearn.decomposition import PCA
 from torch import Tensor, nn
 

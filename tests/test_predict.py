@@ -14,9 +14,10 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, client, recorded
+from conftest import ROOT
 from PIL import Image, ImageOps
 from processes import train
+from running import client, recorded
 
 from factorial.record import predictions
 from factorial.reuse import images, weights

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import artifacts, bring, configured, digits
+from composing import configured, digits
+from running import artifacts, bring
 from safetensors.numpy import load, save
 from sklearn.metrics import confusion_matrix, log_loss
 

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 import torch
-from conftest import CPU, sweep
+from composing import CPU
+from running import sweep
 
 from factorial.runs import probe
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import recorded
 from processes import train
+from running import recorded
 
 from factorial.record import provenance
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import bring, configured, recorded
+from composing import configured
 from matplotlib.text import Text
 from processes import train
 from recorded import compared, opened, product, rows, seen_anew
+from running import bring, recorded
 
 from factorial.comparison import findings, intervals, report, table, wording
 from factorial.comparison import rows as tables

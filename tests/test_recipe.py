@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import asked, configured, put
+from composing import asked, configured, put
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf
@@ -207,6 +207,7 @@ def reordered(node: Any, order: random.Random) -> Any:
     return {key: reordered(node[key], order) for key in keys}
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_keys_does_not_matter(order: random.Random) -> None:

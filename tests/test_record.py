@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import client, recorded
 from mlflow.entities import Run
 from processes import train
 from recorded import opened
+from running import client, recorded
 from safetensors.torch import load_file
 
 from factorial.record import writing

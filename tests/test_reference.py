@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU, configured, digits
+from composing import CPU, configured, digits
 from torch import Tensor, nn
 
 from factorial.training import trainer

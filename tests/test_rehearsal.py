@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import pytest
 import torch
-from conftest import CPU, configured
+from composing import CPU, configured
 from torch import nn
 
 from factorial.settings.messages import BadInput

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import ROOT, recorded
+from conftest import ROOT
 from processes import Started, start, train
+from running import recorded
 
 RUN = ["data=digits", "model=mlp", "optimizer=adam"]
 

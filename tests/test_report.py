@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from conftest import client, parents
 from playwright.sync_api import Browser
 from processes import train
 from recorded import compared, opened, planted, product, seen_anew, sweep
+from running import client, parents
 
 from factorial.comparison import findings, report, wording
 from factorial.comparison.findings import Findings

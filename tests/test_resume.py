@@ -7,8 +7,8 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import client, curves_are_whole, recorded, weights
 from processes import start, train
+from running import client, curves_are_whole, recorded, weights
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from conftest import configured
+from composing import configured
 
 from factorial.settings.messages import BadInput
 from factorial.training import sizes

@@ -8,7 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, configured
+from composing import configured
+from conftest import ROOT
 
 from factorial.settings import sources
 from factorial.settings.recipe import Recipe, identify

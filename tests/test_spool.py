@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import client
 from mlflow.exceptions import BAD_REQUEST, MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
+from running import client
 from spooled import leave, line, point, points
 
 from factorial.record import reading, spool, writing

@@ -8,22 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import (
-    CPU,
-    artifacts,
-    bring,
-    client,
-    configured,
-    digits,
-    put,
-    recorded,
-    sweep,
-    trial,
-)
+from composing import CPU, configured, digits, put
 from hypothesis import given
 from hypothesis import strategies as st
 from processes import start, train
 from recorded import seen_anew
+from running import artifacts, bring, client, recorded, sweep, trial
 
 from factorial.record import reading
 from factorial.results import Epoch, Evaluation

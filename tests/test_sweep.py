@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import bring, children, parents, recorded, sweep, table
 from hydra.core.global_hydra import GlobalHydra
 from processes import read, train
+from running import bring, children, parents, recorded, sweep, table
 
 from factorial.comparison import findings
 from factorial.comparison.table import load

@@ -6,7 +6,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import (
+from processes import start, sweep_apart, train
+from running import (
     bring,
     children,
     client,
@@ -17,7 +18,6 @@ from conftest import (
     table,
     weights,
 )
-from processes import start, sweep_apart, train
 
 pytestmark = pytest.mark.slow
 

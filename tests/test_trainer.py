@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from conftest import CPU, configured, digits, put
+from composing import CPU, configured, digits, put
 from torch.optim import lr_scheduler
 
 from factorial.results import Epoch
@@ -78,6 +78,7 @@ def test_the_training_loss_is_the_mean_over_examples_whatever_the_last_batch() -
     assert row.train_loss == pytest.approx(whole.loss, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_each_optimizer_steps_like_the_class_that_it_names(name: str) -> None:
     assert set(OPTIMIZERS) == {file.stem for file in (CONF / "optimizer").glob("*.yaml")}

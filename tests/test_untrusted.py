@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CPU, asked, configured, put, recorded
+from composing import CPU, asked, configured, put
 from omegaconf import OmegaConf
 from processes import train
 from recorded import seen_anew
+from running import recorded
 
 from factorial.record import untrusted
 from factorial.record.store import artifact

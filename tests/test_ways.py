@@ -10,10 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from browsing import chromium, visit
-from conftest import children, configured, digits, parents
+from composing import configured, digits
 from PIL import Image
 from playwright.sync_api import Error
 from processes import train
+from running import children, parents
 from safetensors.torch import load_file
 from test_reference import seed_of
 from torch import Tensor, nn

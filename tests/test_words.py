@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import asked
+from composing import asked
 
 from factorial.settings import words
 from factorial.settings.messages import BadInput

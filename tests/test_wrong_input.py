@@ -18,9 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import ROOT, recorded
+from conftest import ROOT
 from hydra import initialize_config_dir
 from processes import SERVER
+from running import recorded
 
 from factorial import cli
 from factorial.settings.combination import Combination

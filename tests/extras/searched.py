@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from conftest import composer, parents
+from composing import composer
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from processes import SERVER, Started, body, doom
+from running import parents
 
 from factorial.runs import space
 from factorial.runs.search import run_search

@@ -12,8 +12,9 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import ROOT, bring, children, client, parents, recorded
+from conftest import ROOT
 from processes import train
+from running import bring, children, client, parents, recorded
 from searched import LINEAR, RATE, document, killed, search, trials
 
 from factorial.runs import space

@@ -9,8 +9,9 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import ROOT, children, parents
+from conftest import ROOT
 from processes import train
+from running import children, parents
 from searched import LINEAR, RATE, document, search, trials
 
 from factorial.comparison import trials as tables

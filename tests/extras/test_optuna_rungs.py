@@ -7,8 +7,8 @@ from typing import Any
 
 import optuna
 import pytest
-from conftest import artifacts, bring, children, client, weights
 from processes import train
+from running import artifacts, bring, children, client, weights
 from searched import LINEAR, RATE, search, trials
 
 from factorial.runs.rungs import lengths, promoted

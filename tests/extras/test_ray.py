@@ -14,8 +14,9 @@ from typing import Any
 import psutil
 import pytest
 import torch
-from conftest import ROOT, children, table
+from conftest import ROOT
 from processes import train
+from running import children, table
 from test_parallel import MORTAL
 from world import HEAD, SERVER, World, wait_for
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import children, parents, recorded, weights
 from processes import start, train
+from running import children, parents, recorded, weights
 from single_node import lacking, running
 from underway import LONG, are_training, closing, resumed, states, straight, wait_for
 

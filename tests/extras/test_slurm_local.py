@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import children, parents, table, trial, weights
 from processes import Started, read, start, train
+from running import children, parents, table, trial, weights
 from underway import LONG, are_training, closing, resumed, states, straight, wait_for
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import children, weights
 from processes import train
+from running import children, weights
 
 # Long enough for a word with whoever runs it while it trains
 LONG = ["-m", "data=digits", "model=mlp", "optimizer=adam", "epochs=120", "seed=0,1"]
