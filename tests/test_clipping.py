@@ -16,7 +16,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from recorded import compared, planted, product
 
-from factorial.comparison import findings, report
+from factorial.comparison import alt, findings, report
 from factorial.comparison.figures import (
     clipping,
     curves,
@@ -91,8 +91,29 @@ def test_around_nothing_the_fence_stands_by_the_spread() -> None:
     assert clipping.fence(gaps) == pytest.approx(7 * 0.1)  # seven times 0.0 less -0.1
 
 
-def test_accuracies_are_never_cut_off() -> None:
-    assert clipping.window(pd.Series([0.99, 0.98, 0.97, 0.1]), ACCURACY) == clipping.WHOLE
+def test_fewer_than_half_of_the_accuracies_far_below_all_others_are_cut_off() -> None:
+    assert clipping.window(pd.Series([0.1, 0.97, 0.95, 0.96]), ACCURACY) == (
+        pytest.approx(0.94),  # a tenth of the least gap below the others
+        math.inf,
+    )
+    low, high = clipping.window(pd.Series([0.9, 0.85, 0.8, 0.1, 0.11, 0.88, 0.82]), ACCURACY)
+    assert (low, high) == (pytest.approx(0.8 - 0.1 / 4), math.inf)
+
+
+@pytest.mark.parametrize(
+    "means",
+    [
+        [0.96, 0.95, 0.1, 0.1],  # half of them
+        [0.96, 0.1],
+        [0.960, 0.955, 0.957, 0.86],  # less than a tenth below
+        [0.9, 0.85, 0.8, 0.75, 0.6, 0.1],  # the others have more than a sixth of the axis
+        [0.95, 0.85, 0.76, 0.67, 0.58, 0.49],  # nothing lies apart
+        [0.9, 0.9, 0.9],
+        [0.9],
+    ],
+)
+def test_all_other_accuracies_are_shown_whole(means: list[float]) -> None:
+    assert clipping.window(pd.Series(means), ACCURACY) == clipping.WHOLE
 
 
 def test_a_window_of_scores_mirrors_with_the_way_that_is_better() -> None:
@@ -320,6 +341,87 @@ def test_words_are_nine_pixels_tall_where_a_figure_is_as_narrow_as_it_gets() -> 
         least = style.least_width(drawn) / (96 * drawn.get_figwidth())
         sizes = [t.get_fontsize() for t in drawn.findobj(Text) if t.get_text()]  # type: ignore[call-arg]
         assert min(sizes) * 96 / 72 * least >= 9 - 1e-9, picture.name
+
+
+FAILING = product(model=["linear", "mlp"], optimizer=["sgd", "adam"],
+                  optimizer_lr=[0.001, 0.01, 10.0], seed=[0, 1, 2])  # fmt: skip
+
+
+@functools.cache
+def failed() -> Findings:
+    """A third of the settings, those with a rate of 10, read 0.1; the others more than 0.88."""
+    runs = planted(FAILING)
+    bad = [run for run in runs if run["optimizer.lr"] == 10]
+    for place, run in enumerate(bad):
+        run["accuracy"] = 0.1 + 0.001 * (place % 3)
+    return findings.find(compared(runs))
+
+
+def test_a_rate_at_which_all_fail_flattens_no_axis_of_accuracies() -> None:
+    made = failed()
+    good = made.board["mean"][made.board["mean"] > 0.5]
+    costs = leaderboard.cost(made).axes
+    rates = [axes for axes in sensitivity.sensitivity(made).axes if axes.get_visible()]
+    bottom = curves.learning(made).axes[1]
+    for axes in [*costs, *rates]:
+        low, high = axes.get_ylim()
+        assert good.min() - 0.05 < low < good.min() < good.max() < high
+        assert len({place for place, _ in arrows(axes)}) >= 1
+        end = good.min() - (good.max() - good.min()) / 4
+        assert [y for _, y in arrows(axes)] == pytest.approx([end] * len(arrows(axes)))
+    assert bottom.get_ylim()[0] > 0.7 and arrows(bottom)
+    assert [len(arrows(axes)) for axes in costs] == [4, 4]
+    for axes in costs:
+        assert axes.get_title(loc="left").endswith("; arrow: cut off, 0.1010")
+    assert "arrow: cut off, 0.1010" in sensitivity.sensitivity(made)._suptitle.get_text()
+
+
+def test_a_setting_on_the_leaderboard_that_failed_has_an_arrow_and_its_value() -> None:
+    made = failed()
+    axes = leaderboard.leaderboard(made).axes[0]
+    failures = [place for place, mean in enumerate(made.board["mean"]) if mean < 0.5]
+    assert [y for _, y in arrows(axes)] == failures == [8, 9, 10, 11]
+    written = {text.xy[1]: text.get_text() for text in axes.texts}  # type: ignore[attr-defined]
+    assert written == dict.fromkeys(failures, "0.1010")
+    assert axes.get_xlim()[0] > 0.8
+    # Student's intervals: 0.101, more or less 4.303 / sqrt(3) of 0.001
+    assert "arrow: cut off, 0.0985 to 0.1035" in " ".join(axes.get_title(loc="left").split())
+
+
+def test_a_map_of_accuracies_ends_its_colours_before_what_failed() -> None:
+    made = failed()
+    shade = maps.scale(made)
+    good = made.board["mean"][made.board["mean"] > 0.5]
+    assert shade(good.max()) - shade(good.min()) > 0.7
+    drawn = maps.thematic(made)
+    assert drawn is not None
+    assert "colours end before the worst" in drawn._suptitle.get_text()  # type: ignore[attr-defined]
+    assert "0.1010" in {text.get_text() for axes in drawn.axes for text in axes.texts}
+
+
+def test_means_over_what_failed_and_what_did_not_are_seen_beside_each_other() -> None:
+    """Averaged over rates a third of which fail, models read 0.65: no outliers among such means."""
+    made = failed()
+    for axes in factors.interactions(made).axes:
+        if axes.get_visible():
+            assert axes.get_ylim()[0] < 0.1 and axes.get_ylim()[1] > 0.9
+            assert not arrows(axes)
+
+
+def test_what_is_cut_off_is_said_to_who_cannot_see_it() -> None:
+    made = failed()
+    for name in ("leaderboard", "cost", "sensitivity"):
+        said = alt.text(name, made, None)
+        assert said.endswith("; arrows stand for 4 settings, cut off at 0.1010")
+    assert alt.text("curves", made, None).endswith(
+        "; in validation accuracy arrows stand for 4 curves that are cut off, as far as 0.0210"
+    )
+    one = [run for run in planted(FAILING) if run["optimizer.lr"] != 10]
+    for run in one[:3]:
+        run["accuracy"] = 0.2
+    said = alt.text("leaderboard", findings.find(compared(one)), None)
+    assert said.endswith("; arrows stand for linear sgd lr=0.001, cut off at 0.2000")
+    assert "arrow" not in alt.text("leaderboard", findings.find(compared(one[3:])), None)
 
 
 def test_a_comparison_that_is_cut_off_is_still_whole_in_its_numbers() -> None:

@@ -17,7 +17,7 @@ from running import sweep as swept
 from statsmodels.stats.contingency_tables import mcnemar
 
 from factorial.comparison import findings, pairs, readings, report, wording
-from factorial.comparison.explore import sprite
+from factorial.comparison.explore import evidence, sprite
 from factorial.comparison.explore.document import Beside, document
 from factorial.comparison.findings import Findings
 from factorial.comparison.table import load
@@ -126,6 +126,27 @@ def test_the_page_opens_from_disk_at_any_width_and_asks_for_nothing(
     overflow = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
     assert page.evaluate(overflow)
     page.screenshot(full_page=True, path=tmp_path / "page.png")
+    page.close()
+    assert said == []
+
+
+@pytest.mark.slow
+def test_names_on_the_leaderboards_axis_are_whole_on_a_phone(
+    browser: Browser, said: list[str], tmp_path: Path
+) -> None:
+    levels = [f"[512,256,128,64,32,{width}]" for width in (16, 8, 4)]
+    found = findings.find(compared(planted(
+        product(model_hidden=levels, optimizer=["sgd", "adam"], data_batch=[50, 100], seed=[0, 1])
+    )))  # fmt: skip
+    report.write(found, None, tmp_path / "report")
+    file = tmp_path / "report" / "index.html"
+    page = opened(browser, file, said, viewport={"width": 390, "height": 900})
+    labels = page.locator("#chart-leaderboard .role-axis-label text").all_text_contents()
+    named = [label for label in labels if "sgd" in label or "adam" in label]
+    assert len(set(named)) == len(found.board) == 12
+    drawn, box = page.locator("#chart-leaderboard svg"), page.locator("#chart-leaderboard")
+    assert drawn.bounding_box()["width"] > box.bounding_box()["width"]  # type: ignore[index]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.close()
     assert said == []
 
@@ -323,15 +344,83 @@ def test_a_level_is_text_whatever_it_says(
     assert len(found.board) == len(plain.board) == 4
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [5, 1])
-def test_a_page_of_500_runs_stays_below_3_megabytes(tmp_path: Path, seeds: int) -> None:
+def failing(folder: Path) -> Findings:
+    """A third of the settings failed: at a rate of 10 they read 0.1, and their loss is 1e10."""
     grid = product(model=["linear", "mlp"], optimizer=["sgd", "adam"],
+                   optimizer_lr=[0.001, 0.01, 10.0], seed=[0, 1, 2])  # fmt: skip
+    runs = planted(grid)
+    for run in runs:
+        run["accuracy"] = 0.1 if run["optimizer.lr"] == 10 else run["accuracy"]
+    comparison = compared(runs)
+    bad = comparison.runs["id"][comparison.runs["optimizer.lr"] == "10"]
+    comparison.curves.loc[comparison.curves["id"].isin(bad), "train/loss"] = 1e10
+    made = findings.find(comparison)
+    report.write(made, None, folder / "report")
+    return made
+
+
+@pytest.mark.slow
+def test_what_failed_stretches_no_chart_and_has_an_arrow_in_each(
+    browser: Browser, said: list[str], tmp_path: Path
+) -> None:
+    made = failing(tmp_path)
+    page = opened(browser, tmp_path / "report" / "index.html", said)
+    script = """([name, channel]) => {
+      const found = [];
+      const visit = (node) => {
+        for (const item of node.items ?? []) {
+          if (String(item.shape).startsWith('triangle')) found.push(item.datum.s);
+          visit(item);
+        }
+      };
+      visit(explored.views[name].scenegraph().root);
+      return [explored.views[name].scale(channel).domain(), [...new Set(found)]];
+    }"""
+    good = made.board["mean"][made.board["mean"] > 0.5]
+    for chart in [name for name in CHARTS if name != "map"]:
+        (low, high), places = page.evaluate(script, [chart, "x" if chart == "leaderboard" else "y"])
+        assert sorted(places) == [8, 9, 10, 11], chart
+        assert set(opacities(page, chart)) == set(range(12)), chart
+        if chart == "loss":
+            assert low > 0.1 and high < 10
+        else:
+            assert good.min() - 0.11 < low < good.min() < good.max() < high < 1.05, chart
+        words = page.locator(f"#chart-{chart} svg").text_content() or ""
+        assert "arrow: cut off, " in words
+        assert ("1e+10" if chart == "loss" else "0.1000" if chart != "score" else "0.0") in words
+    row = page.locator("#chart-leaderboard svg .mark-text.role-mark text")
+    assert row.all_text_contents() == ["0.1000"] * 4
+    page.close()
+    assert said == []
+
+
+@pytest.mark.slow
+def test_the_contents_lead_to_the_comparison_of_two_where_a_script_runs(
+    browser: Browser, made: Made, said: list[str], page: Page
+) -> None:
+    link = page.locator("nav a", has_text="Compare any two settings")
+    link.click()
+    assert page.evaluate("location.hash") == "#compare"
+    assert page.locator("#compare").bounding_box()["y"] < 100  # type: ignore[index]
+    bare = opened(browser, made[2], said, java_script_enabled=False)
+    assert not bare.locator("nav a", has_text="Compare any two settings").is_visible()
+    assert not bare.locator("#compare").is_visible()
+    bare.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", [5, 2, 1])
+def test_a_page_of_500_runs_stays_below_3_megabytes(tmp_path: Path, seeds: int) -> None:
+    """And all settings can be compared with each other."""
+    optimizers, batches = {5: (2, 1), 2: (1, 5), 1: (2, 5)}[seeds]
+    grid = product(model=["linear", "mlp"], optimizer=["sgd", "adam"][:optimizers],
                    optimizer_lr=[0.001, 0.01, 0.1, 1.0, 10.0], epochs=[5, 10, 15, 20, 25],
-                   data_batch=range(5 // seeds), seed=range(seeds))  # fmt: skip
+                   data_batch=range(batches), seed=range(seeds))  # fmt: skip
     assert len(grid) == 500
-    explored(grid, tmp_path, count=6000)
+    found, around = explored(grid, tmp_path, count=6000)
     assert (tmp_path / "report" / "index.html").stat().st_size < 3_000_000
+    told = evidence.document(around.readings, found.comparison.runs["id"].tolist())
+    assert told is not None and told["beyond"] == 0 and len(told["runs"]) == 500
 
 
 def test_without_predictions_on_record_the_page_says_so() -> None:

@@ -165,6 +165,15 @@ def test_sensitivity_is_shown_where_there_are_several_learning_rates_alone() -> 
     assert [axes.get_title() for axes in drawn.axes if axes.get_visible()] == ["mlp"]
 
 
+def test_sensitivity_is_shown_where_all_have_one_optimizer() -> None:
+    grid = product(optimizer=["sgd"], model=["linear", "mlp"], optimizer_lr=[0.01, 0.1], seed=[0])
+    made = findings.find(compared(planted(grid)))
+    drawn = sensitivity.sensitivity(made)
+    assert drawn is not None
+    shown = [y for axes in drawn.axes for line in axes.lines for y in line.get_ydata()]
+    assert sorted(shown) == pytest.approx(sorted(made.board["mean"]))
+
+
 def words(drawn: Figure | None) -> set[str]:
     assert drawn is not None
     return {text.get_text() for text in texts(drawn)}

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path as File
 from shutil import copytree
@@ -15,10 +16,11 @@ from sklearn.datasets import make_moons
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from factorial.commands.motion import main
 from factorial.motion import asked
 from factorial.motion.asked import Asked, understood
 from factorial.motion.paths import FAR, Path, best_of, from_when_on, moments, walked
-from factorial.motion.surface import nearest
+from factorial.motion.surface import Window, nearest
 from factorial.motion.surfaces import SURFACES
 from factorial.settings import words
 from factorial.settings.messages import BadInput
@@ -196,6 +198,12 @@ def test_starts_and_minima_are_in_the_picture() -> None:
         assert surface.window.holds(places).all()
 
 
+def test_a_window_holds_its_edges_and_nothing_beyond_any_of_them() -> None:
+    places = [[-1, 4], [2, -3], [0, 4.1], [0, -3.1], [-1.1, 0], [2.1, 0]]
+    held = Window(-1, 2, -3, 4).holds(torch.tensor(places, dtype=torch.float64))
+    assert held.tolist() == [True, True, False, False, False, False]
+
+
 def test_the_seed_is_of_the_moons_batches_alone() -> None:
     few = ("optimizer=sgd", "lr=0.1", "steps=30")
     first, again = (path("moons", *few, "seed=3").positions for _ in range(2))
@@ -211,6 +219,17 @@ def test_a_path_that_diverges_ends_there_and_says_when_it_left() -> None:
     assert (found.diverged, found.left, found.reached) == (6, 1, None)
     assert found.positions[:, 1].tolist() == pytest.approx([1.6 * (-14) ** t for t in range(6)])
     assert 1.6 * 14**5 < FAR < 1.6 * 14**6
+
+
+def test_a_path_that_diverges_at_once_left_with_that_step_and_never_was_there_to_stay() -> None:
+    found = path("valley", "optimizer=sgd", "lr=1e9", "tolerance=1")
+    assert (found.diverged, found.left, found.reached) == (1, 1, None)
+    assert found.positions.tolist() == [[-9, 1.6]]
+
+
+def test_after_so_many_steps_a_path_has_one_position_more_up_to_its_last() -> None:
+    found = path("valley", "optimizer=sgd", "lr=1")
+    assert [found.until(step) for step in (0, 1, 5, 6, 200)] == [1, 2, 6, 6, 6]
 
 
 def test_steps_to_tolerance_are_those_after_which_it_stays_near() -> None:
@@ -241,6 +260,10 @@ def test_the_best_rate_is_there_soonest_or_else_lowest_and_never_one_that_diverg
     assert best == {"sgd": 0.1, "momentum": 0.1}
     none = best_of(walked(SURFACES["rosenbrock"](), wanted("optimizer=sgd", "lr=0.0001,0.001,0.1")))
     assert [one.lr for one in none] == [0.001]
+    # across the valley by -1.1 a step: it rises, where the other has its first place alone
+    rising = walked(SURFACES["valley"](), wanted("optimizer=sgd", "lr=0.14,1e9", "steps=10"))
+    assert rising[0].losses[-1] > rising[1].losses[-1]
+    assert [one.lr for one in best_of(rising)] == [0.14]
 
 
 def test_a_rate_that_two_words_mean_is_walked_once() -> None:
@@ -250,7 +273,13 @@ def test_a_rate_that_two_words_mean_is_walked_once() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "most", "shown"),
-    [(4, 61, [0, 1, 2, 3, 4]), (100, 3, [0, 25, 100]), (8, 9, list(range(9))), (9, 2, [0, 9])],
+    [
+        (4, 61, [0, 1, 2, 3, 4]),
+        (100, 3, [0, 25, 100]),
+        (8, 9, list(range(9))),
+        (9, 2, [0, 9]),
+        (9, 9, [0, 1, 2, 4, 5, 7, 9]),
+    ],
 )
 def test_moments_are_the_steps_or_some_of_them_both_ends_too(
     steps: int, most: int, shown: list[int]
@@ -289,6 +318,56 @@ class SignSGD(torch.optim.SGD):
         for weight in self.param_groups[0]["params"]:
             weight.sub_(weight.grad.sign(), alpha=self.param_groups[0]["lr"])
 """
+
+
+def test_an_option_is_what_hydra_makes_of_it_for_a_run(own: File) -> None:
+    """One that builds on another, and takes a value from elsewhere in the config."""
+    add(own, "faster", "defaults: [momentum, _self_]\nlr: 0.02\n")
+    add(
+        own,
+        "linked",
+        "_target_: torch.optim.SGD\nlr: ${label_smoothing}\nmomentum: 0.9\nfused: true\n",
+    )
+    few = ("optimizer=faster,linked", "steps=20", "lr=configured,0.02")
+    faster, still, linked = walked(SURFACES["valley"](), wanted(*few))
+    expected = loop("valley", "momentum", 20, lr=0.02)
+    assert faster.choices == ("configured", "0.02", "best")
+    assert faster.positions.tolist() == linked.positions.tolist() == expected
+    assert still.lr == 0 and still.positions.tolist() == [[-9, 1.6]] * 21
+
+
+BROKEN = {
+    "bare": ("lr: 0.1\n", "allowed is an option that names a class, as _target_"),
+    "yaml": ("lr: [\n", r"no run has this option \(while parsing"),
+    "lost": ("lr: ${nowhere}\n", r"no run has this option \(.*'nowhere' not found"),
+    "heir": ("defaults: [nobody]\n", r"no run has this option \(.*nobody"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_an_option_that_no_run_can_have_is_left_out_of_all_and_refused_by_name(
+    own: File, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, why = BROKEN[name]
+    add(own, name, text)
+    assert list(wanted().optimizers) == list(OPTIMIZERS)
+    assert f"WARNING: {name} is left out: optimizer={name}: " in capsys.readouterr().err
+    with pytest.raises(BadInput, match=f"^optimizer={name}: {why}"):
+        wanted(f"optimizer={name}")
+
+
+@pytest.mark.slow
+def test_a_page_has_the_options_that_walk_and_says_once_which_does_not(
+    own: File, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(own, "adamax", "_target_: torch.optim.Adamax\n")
+    add(own, "lbfgs", "_target_: torch.optim.LBFGS\n")
+    main(["surface=valley,saddle", "steps=3", "lr=configured", f"folder={own / 'page'}"])
+    page = (own / "page" / "index.html").read_text()
+    boxes = re.findall(r'<input type="checkbox" value="(\w+)"', page)
+    assert boxes == sorted([*OPTIMIZERS, "adamax"])
+    assert "11 optimizers take 3 steps" in page and "lbfgs" not in page
+    assert capsys.readouterr().err.count("lbfgs is left out") == 1
 
 
 def test_a_class_of_ones_own_is_trusted_as_the_file_that_names_it(own: File) -> None:
@@ -339,3 +418,29 @@ def test_names_stand_once_in_the_order_that_is_known() -> None:
     assert wanted("surface=beale,all").surfaces == list(STARTS)
     assert not some.every and wanted().every
     assert math.isclose(wanted().tolerance, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("typed", "line"),
+    {
+        ("run=last", "sweep=x"): "^run=last and sweep=x: allowed is one$",
+        ("run=last", "tolerance=0.1"): "^tolerance: allowed is that without run$",
+        ("sweep=x", "lr=0.1"): "^lr: allowed is that without sweep$",
+        ("every=5",): "^every: allowed is that with run=ID,ID, or sweep=ID$",
+        ("run=last", "best=2"): "^best=2: allowed with sweep=ID, for it is of a sweep$",
+        ("run=last",): "^outputs=.*: no runs are on record there$",
+    }.items(),
+)
+def test_what_is_of_surfaces_is_not_of_runs_and_nothing_is_written(
+    typed: tuple[str, ...], line: str, tmp_path: File
+) -> None:
+    with pytest.raises(BadInput, match=line):
+        main([*typed, f"outputs={tmp_path}"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_runs_in_motion_that_holds_anything_else_is_refused(tmp_path: File) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(BadInput, match=r"^folder=.*: it holds thesis\.tex, "):
+        main(["run=last", f"outputs={tmp_path / 'none'}", f"folder={tmp_path}"])
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]

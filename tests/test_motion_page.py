@@ -1,6 +1,8 @@
 """Optimizers in motion as their reader meets them: files, animations, a page in a browser."""
 
+import base64
 import csv
+import gzip
 import json
 import os
 import re
@@ -100,7 +102,8 @@ def test_the_files_are_these_and_replace_those_before_them_whole(made: Path) -> 
 
 def test_a_folder_that_holds_anything_else_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(BadInput, match=r"^folder=.*: it holds thesis\.tex, "):
+    line = r"^folder=.*: it holds thesis\.tex, which is no page's of optimizers in motion; allowed "
+    with pytest.raises(BadInput, match=line):
         main([*WORDS, f"folder={tmp_path}"])
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -157,14 +160,52 @@ def test_without_javascript_the_page_is_complete(opened: Open) -> None:
     page = opened(java_script_enabled=False)
     assert page.locator("#player").is_hidden()
     images = page.locator("img")
-    assert images.count() == 4
+    assert images.count() == 6
     for image in images.all():
         words = image.get_attribute("alt")
         assert words and re.search(r"adam|momentum|sgd", words)
     assert page.locator("table").count() == 4
     assert page.locator("details table tbody tr").count() == 16
+    moving = page.locator("#saddle details", has_text="as an animation")
+    assert moving.locator("img").is_hidden()
+    moving.locator("summary").click()
+    assert sizes(moving) == [[720, 460]]
     assert page.locator("section > .wide tbody tr").count() == 6
     assert "What moves needs JavaScript" in page.locator("body").inner_text()
+
+
+def sizes(place: Any) -> list[list[int]]:
+    """Of the images there, as they are drawn from what they hold."""
+    found: list[list[int]] = place.locator("img").evaluate_all(
+        "(all) => Promise.all(all.map((one) => one.decode()"
+        ".then(() => [one.naturalWidth, one.naturalHeight])))"
+    )
+    return found
+
+
+def test_the_page_alone_has_all_that_it_speaks_of(
+    browser: Browser, made: Path, tmp_path: Path
+) -> None:
+    """As a file that was mailed: no link leads out of it, and what it has are the files."""
+    alone = tmp_path / "mailed.html"
+    alone.write_bytes((made / "index.html").read_bytes())
+    page = browser.new_page(accept_downloads=True)
+    page.goto(alone.as_uri())
+    page.wait_for_function("views.length === 2")
+    links = page.locator("[href], [src]").evaluate_all(
+        "(all) => all.map((one) => one.getAttribute('href') ?? one.getAttribute('src'))"
+    )
+    assert {link.partition(":")[0] for link in links} == {"data"}
+    held = {base64.b64decode(link.partition(",")[2]) for link in links}
+    assert {(made / name).read_bytes() for name in MADE - {"index.html"}} <= held
+    for details in page.locator("details").all():
+        details.locator("summary").click()
+    assert sizes(page)[:3] == [[864, 552], [864, 432], [720, 460]]
+    with page.expect_download() as download:
+        page.get_by_role("link", name="paths.csv").click()
+    assert download.value.suggested_filename == "paths.csv"
+    assert download.value.path().read_bytes() == (made / "paths.csv").read_bytes()
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -241,13 +282,35 @@ def test_the_learning_rate_changes_the_paths_and_says_who_left(opened: Open, mad
     assert ends["0.01"][ORANGE] == ends["configured"][ORANGE]  # its own
     assert ends["0.01"][BLUE] != ends["configured"][BLUE] != ends["1"][BLUE]
     assert page.locator("output[data-optimizer=sgd]").inner_text() == "left at step 1"
-    text = (made / "index.html").read_text()
-    chart = json.loads(re.findall(r'id="charts-valley">(.*?)</script>', text)[0])
+    packed = re.findall(r'id="charts-valley">(.*?)</script>', (made / "index.html").read_text())
+    chart = json.loads(gzip.decompress(base64.b64decode(packed[0])))
     (adam,) = [
         one for one in chart["paths"] if one["optimizer"] == "adam" and "1" in one["choices"]
     ]
     said = page.locator("output[data-optimizer=adam]").inner_text()
     assert float(said) == pytest.approx(adam["loss"][-1], rel=0.01)
+
+
+SLOW = """() => {
+    const quick = unpacked;
+    window.unpacked = async (id) => {
+        if (id.endsWith("saddle")) await new Promise((done) => setTimeout(done, 300));
+        return quick(id);
+    };
+}"""
+
+
+def test_of_surfaces_chosen_in_a_row_the_last_is_drawn_however_long_each_takes(
+    opened: Open,
+) -> None:
+    page = opened()
+    valley = settled(page)
+    page.evaluate(SLOW)
+    page.select_option("#surface", "saddle")
+    page.select_option("#surface", "valley")
+    page.wait_for_timeout(1500)
+    assert settled(page) == valley
+    assert page.locator("#map canvas").count() == 1
 
 
 def test_the_surface_can_be_changed(opened: Open) -> None:
@@ -270,6 +333,33 @@ def test_what_is_under_the_pointer_is_said(opened: Open) -> None:
     said = page.locator("#vg-tooltip-element").inner_text()
     for word in ("optimizer", "adam", "learning rate", "step", "x", "y", "loss"):
         assert word in said
+
+
+def test_a_finger_on_a_trail_says_what_is_there(opened: Open) -> None:
+    page = opened(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    x, y = settled(page)[BLUE]
+    left, top = page.evaluate(ORIGIN)
+    page.locator("#map canvas").scroll_into_view_if_needed()
+    canvas = page.locator("#map canvas").bounding_box()
+    assert canvas is not None
+    page.touchscreen.tap(canvas["x"] + left + x, canvas["y"] + top + y)
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert "adam" in page.locator("#vg-tooltip-element").inner_text()
+
+
+def test_charts_and_controls_say_what_they_are(opened: Open) -> None:
+    """To those who hear a page: names of charts and of controls, and no flood of numbers."""
+    page = opened()
+    charts = page.locator("[role=graphics-document]")
+    said = [chart.get_attribute("aria-label") or "" for chart in charts.all()]
+    assert [words[:40] for words in said] == [
+        "Paths of 3 optimizers on a long narrow v", "Loss above the minimum against steps, on",
+    ]  # fmt: skip
+    for name in ("surface", "learning rate", "speed"):
+        assert page.get_by_role("combobox", name=name, exact=True).count() == 1
+    page.locator("#step").fill("3")
+    assert page.get_by_role("slider", name="step").get_attribute("aria-valuetext") == "3"
+    assert page.locator("output:not([aria-live=off])").count() == 0
 
 
 def test_by_default_the_page_holds_all_and_stays_small(tmp_path: Path) -> None:

@@ -71,6 +71,30 @@ def test_a_single_setting_keeps_its_whole_label() -> None:
     assert naming.names(rows, []).of == {"it": "all runs"}
 
 
+def test_names_know_how_many_lines_the_longest_has() -> None:
+    rows = pd.DataFrame(product(optimizer=["sgd", "adam"], epochs=[5, 10])).astype(str)
+    rows["label"] = [*"abcd"]
+    assert naming.names(rows, ["optimizer", "epochs"]).lines == 1
+    assert naming.names(rows, ["optimizer", "epochs"], widest=9).lines == 2
+
+
+def test_what_none_of_them_has_is_not_what_all_have() -> None:
+    rows = pd.DataFrame({"model": ["a", "b"], "hidden": ["-", "-"], "epochs": ["5", "5"],
+                         "label": ["a", "b"]})  # fmt: skip
+    assert naming.names(rows, ["model", "hidden", "epochs"]).common == "epochs=5"
+
+
+def test_the_winner_is_among_the_leaders_whatever_its_mean() -> None:
+    """It has seeds; what is luckier has one each, and no rank."""
+    runs = [{"optimizer": f"o{number}", "seed": 0, "accuracy": 0.95} for number in range(5)]
+    runs += [{"optimizer": "z", "seed": seed, "accuracy": 0.9 + 0.01 * seed} for seed in (0, 1)]
+    made = findings.find(compared(runs))
+    assert made.winner["label"] == "z" == made.board["label"].iloc[-1]
+    shown = naming.leaders(made, 3)["label"].tolist()
+    assert shown == ["o0", "o1", "z"]
+    assert naming.leaders(made, 6)["label"].tolist() == made.board["label"].tolist()
+
+
 def test_a_class_is_called_by_what_tells_it_apart_among_those_that_are_shown() -> None:
     """Both are called Net; one of them alone is among the best."""
     grid = product(model__target_=["mine.Net", "theirs.Net"], optimizer_lr=range(1, 50))

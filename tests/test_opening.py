@@ -50,6 +50,17 @@ def test_a_title_names_data_that_vary_and_counts_factors_beyond_the_third() -> N
     title = opening.title(findings.find(compared(planted(levels))))
     words = "Model, optimizer, learning rate and 2 more on digits and mnist, "
     assert title.startswith(words)
+    four = product(model=["a", "b"], optimizer=["a", "b"], epochs=[1, 2], precision=[1, 2],
+                   seed=[0])  # fmt: skip
+    title = opening.title(findings.find(compared(planted(four))))
+    assert title.startswith("Model, optimizer, epochs and precision, ")
+
+
+def test_a_title_has_the_day_on_which_a_run_was_last_touched() -> None:
+    made = findings.find(compared(planted(SQUARE)))
+    days = [datetime(2026, 11, day, 12).timestamp() * 1000 for day in range(1, 13)]
+    comparison = replace(made.comparison, runs=made.comparison.runs.assign(touched=days))
+    assert opening.title(replace(made, comparison=comparison)).endswith(", 2026-11-12")
 
 
 @pytest.mark.slow
@@ -107,6 +118,26 @@ def test_what_the_sentence_says_of_ties_is_what_the_board_says() -> None:
     assert 0 < sum(told) < 11
 
 
+def test_what_has_no_rank_is_not_the_next() -> None:
+    """A single seed, however good, can't be told from others."""
+    made = of({"sgd": [0.90, 0.91, 0.92], "adam": [0.950, 0.951, 0.952], "radam": [0.951]})
+    assert made.winner["label"] == "adam"
+    assert "better than the next, sgd, " in opening.verdict(made, None)[0]
+
+
+def test_what_is_cheaper_and_ties_is_named_before_what_is_cheaper_still() -> None:
+    made = of({"adam": [0.950, 0.951, 0.952], "sgd": [0.949, 0.951, 0.950],
+               "radam": [0.80, 0.81, 0.82]})  # fmt: skip
+    times = {"adam": 3.0, "sgd": 2.0, "radam": 1.0}
+    board = made.board.assign(seconds=made.board["label"].map(times))
+    timed = replace(made, board=board)
+    assert opening.costs(timed, opening.leads(timed)) == (
+        "A run of adam takes 3.0 s, the fastest that ties with it, sgd, 2.0 s"
+    )
+    alike = replace(made, board=board.assign(seconds=3.0))
+    assert opening.costs(alike, opening.leads(alike)).endswith("and no setting takes less")
+
+
 def test_a_winner_at_chance_is_none() -> None:
     made = of({"a": [0.10, 0.11], "b": [0.10, 0.12]})
     assert opening.verdict(made, 0.11)[0].startswith(
@@ -161,6 +192,19 @@ def test_a_figure_is_described_by_what_is_to_be_seen_on_it() -> None:
     )
     assert alt.gradients(made) == "mlp adam ends with a norm of 0.02 in layer 1 and 0.3 in layer 3"
     assert alt.shares(made).startswith("model ")
+    assert alt.charts(made) == (  # gaps grow by 0.001 a run, and an MLP takes twice as long
+        "held-out less training loss is least in linear sgd (0.021) and most in mlp adam (0.03); "
+        "time is least in linear adam (0.5) and most in mlp adam (1)"
+    )
+    cost = alt.cost(made)
+    assert cost.startswith(f"mlp adam reaches {best['mean']:.4f} with 1.0 s and 269,322 parameters")
+    linear = made.board[made.board["model"] == "linear"].iloc[0]
+    assert f"{linear['label']}, the cheapest with 0.50 s, reaches {linear['mean']:.4f}" in cost
+
+
+def test_of_many_the_first_five_are_said_and_how_many_more_there_are() -> None:
+    assert alt.some(list("abcde")) == "a; b; c; d; e"
+    assert alt.some(list("abcdefg")) == "a; b; c; d; e; 2 more"
 
 
 @pytest.mark.slow

@@ -1,17 +1,22 @@
 """Two settings on the same images: against statsmodels, and intervals that hold what they say."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from recorded import compared
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.weightstats import DescrStatsW
 
-from factorial.comparison import intervals, pairs
+from factorial.comparison import findings, intervals, paired, pairs
+from factorial.comparison.findings import Findings
 from factorial.comparison.pairs import Discordant
+from factorial.comparison.readings import Reading, Readings, gathered
+from factorial.record.predictions import Read
 
 TRUTH = 0.03
 
@@ -109,6 +114,14 @@ def test_seeds_that_differ_alike_leave_the_error_of_the_rest() -> None:
     assert (found.low, found.high) == pytest.approx((1 / 40 - half, 1 / 40 + half), rel=1e-6)
 
 
+def test_a_difference_of_accuracies_ends_at_1() -> None:
+    """Of two images in three: Student's interval would go to 2.1."""
+    first, other = np.array([[1, 1, 0]], dtype=bool), np.zeros((1, 3), dtype=bool)
+    for found in (pairs.difference(first, other), pairs.difference(other, first)):
+        assert max(abs(found.low), abs(found.high)) == 1
+        assert min(found.low, found.high) > -1 or found.value < 0
+
+
 def test_where_nothing_varies_there_is_no_interval() -> None:
     runs = np.ones((2, 30), dtype=bool)
     assert not pairs.difference(runs, runs).has_interval
@@ -133,3 +146,78 @@ def test_intervals_hold_for_other_seeds_and_other_images(seeds: int) -> None:
     assert 0.925 <= held["both"] / tries <= 0.98
     assert held["images"] / tries < 0.9
     assert held["seeds"] / tries < 0.925
+
+
+# Of what runs are on record to have read
+
+
+def reading(setting: int, seed: int, correct: str, images: str = "one") -> Reading:
+    """Each image is read (1) or not (0)."""
+    right = np.array([sign == "1" for sign in correct])
+    labels = np.zeros(len(right), dtype=np.uint8)
+    read = Read(labels, np.where(right, 0, 1).astype(np.uint8), np.array([], dtype=int), images)
+    return Reading(f"{setting}-{seed}-{images}", setting, str(seed), read, Path())
+
+
+def of(*runs: Reading, images: str = "validation", missing: int = 0, beyond: int = 0) -> Readings:
+    return Readings(images, runs, missing, beyond, gathered(runs))
+
+
+def test_runs_on_other_images_are_no_pair() -> None:
+    """Be they as many, in equal seeds; and of several sets of images that of most seeds counts."""
+    mine = [reading(0, seed, "1110") for seed in (0, 1, 2)]
+    assert of(*mine, reading(1, 0, "0110", "two")).pair(0, 1) is None
+    assert of(*mine, reading(1, 3, "0110")).pair(0, 1) is None
+    both = of(
+        reading(0, 5, "1", "two"), reading(1, 5, "0", "two"), *mine,
+        *(reading(1, seed, "0110") for seed in (0, 1)),
+    )  # fmt: skip
+    found = both.pair(0, 1)
+    assert found is not None
+    images, pair = found
+    assert (images, pair.seeds, pair.images) == ("one", ["0", "1"], Discordant(1, 0))
+    assert pair.difference.value == pytest.approx(0.25)
+    # seeds 0 and 1 have nothing in common, although most of the first's runs are theirs
+    apart = of(*mine[:2], reading(0, 2, "10", "two"),
+               *(reading(1, seed, "01", "two") for seed in (0, 1, 2)))  # fmt: skip
+    other = apart.pair(0, 1)
+    assert other is not None and other[0] == "two"
+    assert (other[1].seeds, other[1].images) == (["2"], Discordant(1, 1))
+    turned = both.pair(1, 0)
+    assert turned is not None and turned[1].images == Discordant(0, 1)
+
+
+def ranked(settings: int) -> Findings:
+    """Settings whose accuracies fall by 0.01."""
+    return findings.find(compared(
+        {"optimizer": f"o{place}", "seed": seed, "accuracy": 0.95 - 0.01 * place + 0.001 * seed}
+        for place in range(settings) for seed in (0, 1)
+    ))  # fmt: skip
+
+
+def test_the_winner_is_beside_each_of_the_five_that_come_next() -> None:
+    read = [*"1" * 9, "0"]
+    runs = [reading(place, seed, "".join(read[place:] + read[:place]))
+            for place in range(7) for seed in (0, 1)]  # fmt: skip
+    rows = paired.rows(ranked(7), of(*runs))
+    assert [row["setting"] for row in rows] == ["o1", "o2", "o3", "o4", "o5"]
+    assert {row["seeds"] for row in rows} == {"2"}
+    easier = of(
+        reading(0, 0, "1111100000"), reading(0, 1, "1111100000"),
+        reading(1, 0, "0000010000"), reading(1, 1, "0000000000"),
+    )  # fmt: skip
+    (row,) = paired.rows(ranked(3), easier)
+    assert row["images the winner alone reads"] == "5" and row["it alone"] == "0"
+    assert row["McNemar's p"] == f"{2 * 0.5**5:.4f}"
+    # of six images, one is the other's; then five of five
+    assert row["of each seed"] == f"{2 * 7 * 0.5**6:.4f}, {2 * 0.5**5:.4f}"
+    assert row["the winner's accuracy less its"].startswith("+0.4500 (")
+
+
+def test_what_paired_numbers_are_of_is_said() -> None:
+    made = ranked(2)
+    said = paired.note(made, of())
+    assert "on the same validation images, by the seeds" in said and "no predictions" not in said
+    told = paired.note(made, of(images="test", missing=3))
+    assert "on the same test images, which chose the winner, by" in told
+    assert told.endswith(" 3 runs have no predictions on record.")

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from browsing import chromium, visit
+from browsing import visit
 from composing import configured, digits
 from PIL import Image
-from playwright.sync_api import Error
+from playwright.sync_api import Browser
 from processes import train
 from running import children, parents
 from safetensors.torch import load_file
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from factorial.commands.motion import main
 from factorial.motion import plane_wording
 from factorial.motion.trajectory import Trajectory
-from factorial.record.store import Store, look_into
+from factorial.record.store import Store, connect, look_into
 from factorial.reuse import evidence, snapshots, ways
 from factorial.settings import words
 from factorial.settings.messages import BadInput
@@ -136,6 +137,32 @@ def test_one_plane_has_runs_of_one_start_at_one_place_and_the_losses_of_their_we
     assert scene.surface.loss(corner).item() == pytest.approx(expected)
 
 
+def test_the_shares_that_are_said_are_those_of_numpys_singular_values(made: Path) -> None:
+    """Of all snapshots of both runs together, and of each run's own."""
+    sgd, adam = (ids(made, optimizer=name, seed="0") for name in ("sgd", "adam"))
+    scene = ways.scene(*opened(made, f"run={sgd},{adam}", "every=1", *LIGHT))
+    each = [np.array([w.numpy() for w in plain(name)], float) for name in ("sgd", "adam")]
+    whole = np.concatenate(each)
+    _, values, directions = np.linalg.svd(whole - whole.mean(0), full_matrices=False)
+    shares = values**2 / (values**2).sum()
+    np.testing.assert_allclose(scene.plane.shares, shares[:2], rtol=1e-9)
+    np.testing.assert_allclose(
+        np.abs(directions[:2] @ scene.plane.axes.numpy().T), np.eye(2), atol=1e-9
+    )
+    said = plane_wording.summary(scene.plane, scene.trajectories, scene.every)
+    assert said.startswith("The weights of 2 runs (mlp e2 s0 ")
+    assert (
+        f"its first direction has {shares[0]:.1%} of the variance of all snapshots, "
+        in said.lower()
+    )
+    assert f"its second {shares[1]:.1%}, together {shares[:2].sum():.1%}; " in said
+    rows = plane_wording.rows(scene.plane, scene.trajectories, scene.tracks)
+    for own, row in zip(each, rows, strict=True):
+        centred = own - own.mean(0)
+        seen = ((centred @ directions[:2].T) ** 2).sum() / (centred**2).sum()
+        assert row["shown of its variance"] == f"{seen:.1%}"
+
+
 def test_other_seeds_start_apart_and_the_page_says_so(made: Path) -> None:
     zero, one = (ids(made, optimizer="sgd", seed=seed) for seed in ("0", "1"))
     scene = ways.scene(*opened(made, f"run={zero},{one}", *LIGHT))
@@ -153,6 +180,42 @@ def test_a_sweep_is_the_best_run_of_each_setting_by_validation_accuracy(made: Pa
     for few in (1, 2):
         chosen = ways.of_sweep(*opened(made, f"sweep={sweep.info.run_id}", f"best={few}"))
         assert [one.run.id for one in chosen] == ranked[:few]
+    said = ways.choice(opened(made, "sweep=abc", "best=2")[1], chosen[0].run)
+    assert said == (
+        "Of sweep abc these are the settings of the highest validation accuracy, 2 at most, and of "
+        "each the best run."
+    )
+    unmeasured = chosen[0].run._replace(metrics={})
+    assert "the settings that came first, 2 at" in ways.choice(
+        {"sweep": "a", "best": 2}, unmeasured
+    )
+
+
+def test_a_run_of_a_sweep_that_failed_has_no_way_and_the_next_best_stands_in(copy: Path) -> None:
+    (sweep,) = [run for run in parents(copy) if "sweep" in run.data.tags]
+    runs = sorted(children(copy), key=lambda run: -run.data.metrics["validation/accuracy"])
+    store, settings = opened(copy, f"sweep={sweep.info.run_id}", "best=1")
+    store.client.set_terminated(runs[0].info.run_id, "FAILED")
+    connect.cache_clear()
+    (best,) = ways.of_sweep(store, settings)
+    assert best.run.id == runs[1].info.run_id
+    for run in runs:
+        store.client.set_terminated(run.info.run_id, "FAILED")
+    connect.cache_clear()
+    with pytest.raises(BadInput, match=r"^sweep=\w+: none of its runs has a result$"):
+        ways.of_sweep(store, settings)
+
+
+def test_more_runs_than_a_picture_tells_apart_are_refused(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ways, "MOST", 1)
+    runs = [ids(made, optimizer=name, seed="0") for name in ("sgd", "adam")]
+    with pytest.raises(BadInput, match=r"^run: 2 runs; allowed are 1, for no picture tells more "):
+        ways.of_runs(*opened(made, f"run={','.join(runs)}"))
+    assert len(ways.of_runs(*opened(made, f"run={runs[0]},{runs[0]}"))) == 1
+    with pytest.raises(BadInput, match=r"^best=2: allowed is 1 to 1, for no picture tells more "):
+        ways.of_sweep(*opened(made, "sweep=zzz", "best=2"))
 
 
 @pytest.fixture
@@ -176,6 +239,57 @@ def test_where_a_replay_parts_from_its_record_it_is_said_from_which_epoch_on(cop
     found, _ = way(copy, run)
     assert (found.parted, found.held) == (None, 0)
     assert "no digests" in plane_wording.held(found)
+
+
+def test_a_record_without_an_epoch_has_no_way(copy: Path) -> None:
+    run = ids(copy, optimizer="adam", seed="0")
+    file = copy / "runs" / run / "artifacts" / "metrics.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"epochs": []}))
+    with pytest.raises(
+        BadInput, match=rf"^run={run}: metrics.json has no epoch; allowed is a run "
+    ):
+        ways.of_runs(*opened(copy, f"run={run}"))
+
+
+def test_on_other_bytes_than_it_learnt_from_no_run_is_trained(copy: Path) -> None:
+    run = ids(copy, optimizer="adam", seed="0")
+    file = copy / "runs" / run / "artifacts" / "recipe.json"
+    document = json.loads(file.read_text())
+    here = document["data"]
+    file.write_text(json.dumps(document | {"data": "0" * 64}))
+    line = rf"^run={run}: it learnt from other data than lie here \(SHA-256 0{{64}}, not {here}\); "
+    with pytest.raises(BadInput, match=line):
+        ways.of_runs(*opened(copy, f"run={run}"))
+
+
+def test_the_way_of_a_run_on_data_of_ones_own(tmp_path: Path) -> None:
+    """Wherever its file lies now, as long as it is the same; else one line, and nothing is made."""
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (69, 4, 4), np.uint8)
+    y = np.arange(69) % 3
+    part = {"x_train": x[:60], "y_train": y[:60], "x_test": x[60:], "y_test": y[60:]}
+    outputs, file = tmp_path / "outputs", tmp_path / "there.npz"
+    np.savez(file, **part)  # type: ignore[arg-type]
+    own = ["data=npz", f"data.file={file}", "model=linear", "epochs=2", "data.batch_size=20"]
+    done = train(outputs, *own, "report=false")
+    assert done.returncode == 0, done.stderr
+    moved = file.rename(tmp_path / "moved.npz")
+    folder = tmp_path / "page"
+    words = ["run=last", f"outputs={outputs}", f"folder={folder}", "grid=5"]
+    with pytest.raises(BadInput, match=r"^data=null: allowed is where the images of run \w+ lie; "):
+        main(words)
+    with pytest.raises(BadInput, match=rf"^data.file={file}: there is no such file"):
+        main([*words, f"data={file}"])
+    np.savez(file, **(part | {"x_train": 255 - part["x_train"]}))  # type: ignore[arg-type]
+    with pytest.raises(
+        BadInput, match=r"^run=\w+: it learnt from other data than lie here \(SHA-256 "
+    ):
+        main([*words, f"data={file}"])
+    assert not folder.exists()
+    main([*words, f"data={moved}"])
+    page = (folder / "index.html").read_text()
+    assert "as recorded in 2 epochs" in page
+    assert "on all 54 training images" in page  # 6 are held out
 
 
 def test_other_models_share_no_plane_and_in_a_sweep_are_left_out(
@@ -231,16 +345,54 @@ def test_the_files_hold_each_snapshot(page: Path) -> None:
     assert text.count("as recorded in 2 epochs") == 2
 
 
-def test_the_page_plays_and_names_the_run_under_the_pointer_and_asks_for_nothing(
-    made: Path, page: Path
+def test_a_folder_with_another_page_is_left_as_it_is(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "beale.gif").write_bytes(b"GIF89a")
+    line = (
+        r"^folder=.*: it holds beale\.gif, which is no page's of runs in motion; allowed is a new "
+    )
+    with pytest.raises(BadInput, match=line):
+        main(["run=last", f"outputs={made}", f"folder={tmp_path}"])
+    assert [file.name for file in tmp_path.iterdir()] == ["beale.gif"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1024, 1920])
+def test_the_page_fits_any_screen_in_any_light_and_alone(
+    browser: Browser, page: Path, tmp_path: Path, width: int, scheme: Any
 ) -> None:
-    try:
-        with chromium() as browser:
-            plays(visit(browser, 1024, 900), made, (page / "index.html").as_uri())
-    except Error as error:
-        if "Executable doesn't exist" not in str(error):
-            raise
-        pytest.skip("no Chromium is here: `playwright install chromium`")
+    alone = tmp_path / "mailed.html"
+    alone.write_bytes((page / "index.html").read_bytes())
+    opened = visit(browser, width, 900)
+    shown = opened.page
+    shown.emulate_media(color_scheme=scheme)
+    shown.goto(alone.as_uri())
+    shown.wait_for_function("views.length === 2")
+    assert shown.evaluate("document.documentElement.scrollWidth") == width
+    shown.locator("summary").click()
+    drawn = shown.locator("img").evaluate_all(
+        "(all) => Promise.all(all.map((one) => one.decode().then(() => one.naturalWidth)))"
+    )
+    assert drawn == [864, 864, 720]
+    for image in shown.locator("img").all():
+        assert "sgd" in (image.get_attribute("alt") or "")
+    links = shown.locator("[href], [src]").evaluate_all(
+        "(all) => all.map((one) => one.getAttribute('href') ?? one.getAttribute('src'))"
+    )
+    assert {link.partition(":")[0] for link in links} == {"data"}
+    assert (shown.evaluate("getComputedStyle(document.body).backgroundColor")
+            == "rgb(255, 255, 255)") == (scheme == "light")  # fmt: skip
+    assert opened.said == []
+    asked = {url for url in opened.asked if not url.startswith(("data:", "blob:"))}
+    assert asked == {alone.as_uri()}
+    shown.context.close()
+
+
+def test_the_page_plays_and_names_the_run_under_the_pointer_and_asks_for_nothing(
+    browser: Browser, made: Path, page: Path
+) -> None:
+    opened, address = visit(browser, 1024, 900), (page / "index.html").as_uri()
+    plays(opened, made, address)
+    opened.page.context.close()
 
 
 def plays(opened: Any, made: Path, address: str) -> None:
@@ -268,7 +420,7 @@ def plays(opened: Any, made: Path, address: str) -> None:
     page.wait_for_selector("#vg-tooltip-element.visible")
     said = page.locator("#vg-tooltip-element").inner_text()
     assert run in said
-    for word in ("epoch", "batches", "loss", "10"):
+    for word in ("epoch", "batches", "first direction", "second direction", "loss", "10"):
         assert word in said
     box = page.locator("#optimizers input").first
     shown = "views[0].signal('chosen').length"
@@ -300,8 +452,6 @@ def test_bad_input_is_one_clear_line(made: Path, typed: list[str], line: str) ->
 
 
 def test_a_run_without_a_result_has_no_way(copy: Path) -> None:
-    from factorial.record.store import connect
-
     run = ids(copy, optimizer="sgd", seed="0")
     store, settings = opened(copy)
     store.client.set_terminated(run, "FAILED")

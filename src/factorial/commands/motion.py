@@ -41,7 +41,7 @@ def of_runs(settings: dict[str, Any]) -> None:
     from factorial.reuse import ways
 
     folder = Path(settings["folder"] or Path(settings["outputs"]) / "motion-of-runs").resolve()
-    require_own(folder, plane_page.FILES)
+    require_own(folder, plane_page.FILES, plane_page.WHOSE)
     store = look_into(words.tracking(settings), settings["outputs"])
     if store.client is None:
         raise BadInput(f"outputs={store.outputs}: no runs are on record there")

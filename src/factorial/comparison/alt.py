@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from factorial.comparison.figures import clipping, curves
 from factorial.comparison.findings import Findings
 from factorial.comparison.opening import listed, mean, seconds
 from factorial.comparison.wording import name, share
@@ -99,7 +100,18 @@ def learning(findings: Findings) -> str:
         if len(line):
             said.append(f"{words} from {line.iloc[0]:.4g} after epoch {line.index[0]} to "
                         f"{line.iloc[-1]:.4g} after epoch {line.index[-1]}")  # fmt: skip
-    return f"{best} goes in {listed(said)}" if said else f"{best} has none on record"
+    goes = f"{best} goes in {listed(said)}" if said else f"{best} has none on record"
+    return goes + "".join(cut(findings, column, words) for column, words in names.items())
+
+
+def cut(findings: Findings, column: str, words: str) -> str:
+    """How many of its curves go on where the axis has ended."""
+    of = curves.LOSS if column == "train/loss" else findings.comparison.ranking
+    table = curves.joined(findings).dropna(subset=column)
+    window, worst = curves.limits(curves.by_epoch(table, [column])[column], of)
+    out = worst[worst.map(window.cuts)]
+    at = f"cut off, as far as {clipping.span(out)}" if len(out) else ""
+    return f"; in {words} arrows stand for {len(out)} curves that are {at}" if at else ""
 
 
 def sensitivity(findings: Findings) -> str:
@@ -145,6 +157,18 @@ def hardest(_: Findings, seen: Predictions) -> str:
     )
 
 
+def beyond(findings: Findings) -> str:
+    """Which settings lie where an axis has ended."""
+    board, of = findings.board, findings.comparison.ranking
+    window = clipping.window(board["mean"], of)
+    out = board[board["mean"].map(window.cuts)]
+    if out.empty:
+        return ""
+    whose = out["label"].iloc[0] if len(out) == 1 else f"{len(out)} settings"
+    return f"; arrows stand for {whose}, cut off at {clipping.span(out['mean'])}"
+
+
+CLIPPED = ("leaderboard", "cost", "sensitivity")  # axes of what all settings score
 OF_FINDINGS: Mapping[str, Callable[[Findings], str]] = {
     "leaderboard": leaderboard,
     "cost": cost,
@@ -165,6 +189,6 @@ OF_PREDICTIONS: Mapping[str, Callable[[Findings, Predictions], str]] = {
 def text(figure: str, findings: Findings, seen: Predictions | None) -> str:
     """Of a figure of that name which was drawn."""
     if figure in OF_FINDINGS:
-        return OF_FINDINGS[figure](findings)
+        return OF_FINDINGS[figure](findings) + (beyond(findings) if figure in CLIPPED else "")
     assert seen is not None
     return OF_PREDICTIONS[figure](findings, seen)

@@ -1,4 +1,4 @@
-"""Where a report lies: a folder of its own, which is replaced whole or not at all."""
+"""Where a page and its files lie: a folder of its own, which is replaced whole or not at all."""
 
 import contextlib
 import errno
@@ -9,14 +9,16 @@ from pathlib import Path
 
 from factorial.settings.messages import BadInput, shown
 
+REPORT = "report's"
 
-def require_own(folder: Path, files: Sequence[str]) -> None:
-    """Raises BadInput for a folder that holds more than a report's `files`: it would be lost."""
+
+def require_own(folder: Path, files: Sequence[str], whose: str = REPORT) -> None:
+    """Raises BadInput for a folder that holds more than such `files`: it would be lost."""
     foreign = sorted({path.name for path in listed(folder)} - set(files))
     if foreign:
         raise BadInput(
-            f"folder={folder}: it holds {shown(foreign[0])}, which is no report's; "
-            f"allowed is a new folder, an empty one, or an earlier report's"
+            f"folder={folder}: it holds {shown(foreign[0])}, which is no {whose}; "
+            f"allowed is a new folder, an empty one, or an earlier {whose}"
         )
 
 
@@ -30,9 +32,9 @@ def listed(folder: Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def replacing(folder: Path, files: Sequence[str]) -> Iterator[Path]:
+def replacing(folder: Path, files: Sequence[str], whose: str = REPORT) -> Iterator[Path]:
     """A folder to write `files` into, which takes `folder`'s place in the end. Raises BadInput."""
-    require_own(folder, files)
+    require_own(folder, files, whose)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = tempfile.TemporaryDirectory(dir=folder.parent)

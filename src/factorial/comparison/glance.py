@@ -31,15 +31,19 @@ def metrics(findings: Findings, runs: Sequence[RecordedRun]) -> dict[str, float]
     """The winner's accuracies, whatever it was chosen by: means over its seeds; how many tie."""
     comparison = findings.comparison
     own = set(comparison.runs["id"][comparison.labels == findings.winner["label"]])
-    winners = [run.metrics for run in runs if run.id in own]
-    values = {name: [metrics.get(name, math.nan) for metrics in winners] for name in ACCURACIES}
-    means = {name: statistics.fmean(several) for name, several in values.items()}
-    known = {
+    winners = [run for run in runs if run.id in own]
+    return accuracies(winners) | {"winner/tied": float(findings.tied)}
+
+
+def accuracies(winners: Sequence[RecordedRun]) -> dict[str, float]:
+    """Means over such runs, of those accuracies that all of them have."""
+    values = {name: [run.metrics.get(name, math.nan) for run in winners] for name in ACCURACIES}
+    means = {name: statistics.fmean(several) for name, several in values.items() if several}
+    return {
         f"winner/{name.replace('/', '_')}": mean
         for name, mean in means.items()
         if math.isfinite(mean)
     }
-    return known | {"winner/tied": float(findings.tied)}
 
 
 def text(findings: Findings, verdict: str, top: int) -> str:

@@ -1,6 +1,5 @@
 """Optimizers in motion as files: one page that needs no network, pictures, animations, a table."""
 
-import base64
 import csv
 from collections.abc import Sequence
 from pathlib import Path as File
@@ -11,6 +10,7 @@ from factorial.comparison.figures import style
 from factorial.comparison.folder import replacing, require_own
 from factorial.motion import pictures, specs, wording
 from factorial.motion.asked import Asked
+from factorial.motion.embedded import data_uri, packed, uri
 from factorial.motion.paths import BEST, Path, best_of, moments, walked
 from factorial.motion.surface import Surface
 from factorial.motion.surfaces import SURFACES
@@ -20,8 +20,9 @@ from factorial.pages.templates import template
 PACKAGE = "factorial.motion"  # which has the templates
 PAGE, TABLE = "index.html", "paths.csv"
 SUFFIXES = (".png", "-loss.png", ".gif")
+WHOSE = "page's of optimizers in motion"
 FILES = (PAGE, TABLE, *(f"{name}{suffix}" for name in SURFACES for suffix in SUFFIXES))
-POSITIONS = 50_000  # in the page, of all paths together: a megabyte
+POSITIONS = 50_000  # in the page, of all paths together: a quarter of a megabyte
 
 
 class Scene(NamedTuple):
@@ -35,13 +36,10 @@ class Scene(NamedTuple):
 def publish(asked: Asked, place: str | None, outputs: str) -> None:
     """Write the page and its files, and say what they show. Raises BadInput."""
     folder = File(place or File(outputs) / "motion").resolve()
-    require_own(folder, FILES)
-    scenes = []
-    for name in asked.surfaces:
-        surface = SURFACES[name]()
-        scenes.append(Scene(name, surface, walked(surface, asked)))
-    with replacing(folder, FILES) as made:
-        write(scenes, asked, made)
+    require_own(folder, FILES, WHOSE)
+    scenes, able = walks(asked)
+    with replacing(folder, FILES, WHOSE) as made:
+        write(scenes, able, made)
     console.show_rows(wording.board({scene.name: scene.paths for scene in scenes}))
     console.say(
         "each at its best learning rate: steps until it stays near a minimum, or how far from it",
@@ -49,16 +47,34 @@ def publish(asked: Asked, place: str | None, outputs: str) -> None:
     )
 
 
+def walks(asked: Asked) -> tuple[list[Scene], Asked]:
+    """All surfaces with their paths, and what was asked for without those who can't walk. An option
+    that can't is left out, and said, once. Raises BadInput."""
+    scenes: list[Scene] = []
+    able = asked
+    for name in asked.surfaces:
+        surface = SURFACES[name]()
+        paths = walked(surface, able)
+        scenes.append(Scene(name, surface, paths))
+        able = able.only({path.optimizer for path in paths})
+    return scenes, asked.only({path.optimizer for scene in scenes for path in scene.paths})
+
+
 def write(scenes: Sequence[Scene], asked: Asked, folder: File) -> None:
     numbers = {name: number for number, name in enumerate(asked.optimizers)}
+    write_table(scenes, folder / TABLE)
     with style.style():
         for scene in scenes:
             draw(scene, numbers, asked.steps, folder)
         page = render(scenes, asked, folder)
     (folder / PAGE).write_text(page, encoding="utf-8")
+
+
+def write_table(scenes: Sequence[Scene], file: File) -> None:
+    """A row for each path."""
     table = [{"surface": scene.name} | row for scene in scenes for row in wording.rows(scene.paths)]
-    with (folder / TABLE).open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(table[0]))
+    with file.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.DictWriter(opened, list(table[0]))
         writer.writeheader()
         writer.writerows(table)
 
@@ -74,7 +90,7 @@ def draw(scene: Scene, numbers: dict[str, int], steps: int, folder: File) -> Non
 
 
 def render(scenes: Sequence[Scene], asked: Asked, folder: File) -> str:
-    """The page, with the pictures of `folder` within it."""
+    """The page, with the files of `folder` within it."""
     total = sum(len(scene.paths) for scene in scenes)
     shown = moments(asked.steps, max(2, POSITIONS // total))
     names = list(asked.optimizers)
@@ -84,6 +100,7 @@ def render(scenes: Sequence[Scene], asked: Asked, folder: File) -> str:
         tolerance=asked.tolerance,
         thinned=len(shown) <= asked.steps,
         script=charts.script(),
+        file=data_uri(folder / TABLE),
         moments=shown,
         looks={name: specs.look(number) for number, name in enumerate(names)},
         rates={word: wording.WORDS.get(word, word) for word in rates},
@@ -98,8 +115,13 @@ def shown_scene(
     surface, paths, names = scene.surface, scene.paths, list(asked.optimizers)
     seen = wording.pictured(surface, paths, asked.steps)
     fell = wording.fallen(paths)
-    ground = data_uri(pictures.ground(surface))
-    still, losses = ((folder / f"{scene.name}{suffix}").read_bytes() for suffix in SUFFIXES[:2])
+    ground = uri(pictures.ground(surface), "image/png")
+    still, losses, moving = (data_uri(folder / f"{scene.name}{suffix}") for suffix in SUFFIXES)
+    drawn = {
+        "map": specs.map_of(surface, ground, names, rate, asked.steps, seen),
+        "losses": specs.losses_of(paths, names, rate, asked.steps, fell),
+        "paths": specs.entries(paths, shown),
+    }
     return {
         "name": scene.name,
         "title": surface.title,
@@ -109,17 +131,10 @@ def shown_scene(
         "minima": " and ".join(map(wording.place, surface.minima)),
         "seen": seen,
         "fell": fell,
-        "still": data_uri(still),
-        "losses": data_uri(losses),
+        "still": still,
+        "losses": losses,
+        "moving": moving,
         "best": wording.rows(best_of(paths)),
         "all": wording.rows(paths),
-        "charts": {
-            "map": specs.map_of(surface, ground, names, rate, asked.steps, seen),
-            "losses": specs.losses_of(paths, names, rate, asked.steps, fell),
-            "paths": specs.entries(paths, shown),
-        },
+        "charts": packed(drawn),
     }
-
-
-def data_uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode()}"

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from factorial import compat, console
-from factorial.motion.asked import Asked
+from factorial import compat
+from factorial.motion.asked import Asked, excused
 from factorial.motion.surface import Surface, nearest
 from factorial.settings.messages import BadInput
 from factorial.training.instantiate import instantiate, said
@@ -63,12 +63,8 @@ def walked(surface: Surface, asked: Asked) -> list[Path]:
     compat.spare_compiler()
     paths: list[Path] = []
     for name, node in asked.optimizers.items():
-        try:
+        with excused(name, asked.every):
             paths += with_best(of_optimizer(name, node, surface, asked))
-        except BadInput as error:
-            if not asked.every:
-                raise
-            console.warn(f"{name} is left out: {error}")
     if not paths:
         raise BadInput(f"optimizer={','.join(asked.optimizers)}: none of them can walk")
     return paths

@@ -25,6 +25,7 @@ FLOOR = 1e-10  # losses below it are drawn on it
 FRAMES = 61  # of an animation, at most
 WAIT, REST = 90, 2500  # milliseconds of a frame, and of the last one
 SIZE = (7.2, 4.6)  # inches of a picture with its legend
+ENTRY = 0.19  # inches of the legend's height
 ABOVE = "loss above the minimum, log scale"
 
 
@@ -54,12 +55,14 @@ def contours(axes: Axes, surface: Surface) -> None:
     x, y = np.linspace(*window[:2], GRID), np.linspace(*window[2:], GRID)
     grid = torch.from_numpy(np.stack(np.meshgrid(x, y), axis=-1))
     losses = surface.loss(grid).numpy()
+    axes.set(xlim=window[:2], ylim=window[2:])
     lowest = max(losses.max() / 10**DECADES, surface.floor)
     levels = np.geomspace(lowest, losses.max(), LEVELS)
+    if not (np.diff(levels) > 0).all():  # as good as flat
+        return
     shades = [(*SHADE, 0.03 + 0.33 * level / LEVELS) for level in range(LEVELS)]
     axes.contourf(x, y, losses, [0, *levels], colors=shades)
     axes.contour(x, y, losses, levels, colors=style.GREY, linewidths=0.5)
-    axes.set(xlim=window[:2], ylim=window[2:])
 
 
 def ground(surface: Surface) -> bytes:
@@ -96,13 +99,18 @@ def scene(axes: Axes, surface: Surface) -> None:
         )
 
 
+def tall(least: float, paths: Sequence[Trail]) -> float:
+    """Inches of height, so that the legend has room, its starts and minima too."""
+    return max(least, ENTRY * (len(paths) + 2) + 0.6)
+
+
 def look(number: int) -> dict[str, Any]:
     return style.look(number) | {"linewidth": 1.6, "markersize": 6, "markeredgecolor": "white"}
 
 
 def still(surface: Surface, paths: Sequence[Trail], numbers: dict[str, int]) -> Figure:
     """Whole paths, each with a marker where it ends."""
-    drawn = style.figure(*SIZE)
+    drawn = style.figure(SIZE[0], tall(SIZE[1], paths))
     axes = drawn.add_subplot()
     scene(axes, surface)
     for path in paths:
@@ -124,7 +132,7 @@ def losses(
     words: tuple[str, str] = ("step", ABOVE),
 ) -> Figure:
     """Loss against steps, within a span; what is below FLOOR, or above the axis, is cut."""
-    drawn = style.figure(SIZE[0], 3.6)
+    drawn = style.figure(SIZE[0], tall(3.6, paths))
     axes = drawn.add_subplot()
     for path in paths:
         number = numbers[path.optimizer]
@@ -182,7 +190,7 @@ def stages(
     surface: Surface, paths: Sequence[Trail], numbers: dict[str, int], shown: Sequence[int]
 ) -> list[Image.Image]:
     """The frames, in RGB, after so many steps each."""
-    drawn = Figure(figsize=SIZE, dpi=100)
+    drawn = Figure(figsize=(SIZE[0], tall(SIZE[1], paths)), dpi=100)
     canvas: Any = FigureCanvasAgg(drawn)  # parts of it have no types
     axes = drawn.add_axes((0.08, 0.11, 0.57, 0.8))
     scene(axes, surface)

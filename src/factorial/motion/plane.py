@@ -100,7 +100,12 @@ def losses_of(plane: Plane, window: Window, side: int, loss: Callable[[Tensor], 
 def surface_of(
     plane: Plane, window: Window, losses: Tensor, starts: Sequence[tuple[float, float]], unit: str
 ) -> Surface:
-    """The plane as a surface whose loss is the grid's, and linear between its places."""
+    """The plane as a surface whose loss is the grid's, and linear between its places. Where the
+    grid's is no finite number, it is the highest that is one. Raises BadInput where none is."""
+    known = losses[losses.isfinite()]
+    if not len(known):
+        raise BadInput("run: their plane has no place of a finite loss; allowed are other runs")
+    losses = losses.where(losses.isfinite(), known.max())
 
     def loss(positions: Tensor) -> Tensor:
         low = torch.tensor([window.left, window.bottom], dtype=torch.float64)

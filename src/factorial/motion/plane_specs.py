@@ -40,9 +40,14 @@ def entries(tracks: Sequence[Track]) -> list[Spec]:
     ]
 
 
-def tooltip(unit: str) -> list[Spec]:
+def tooltip(unit: str, axes: Sequence[str] = ()) -> list[Spec]:
+    """On the map, of which the axes' names are given, with the position."""
     batch = {"field": "step", "type": "quantitative", "title": "batches", "format": ","}
-    return [*TOOLTIP, *([batch] if unit == "batch" else []), LOSS]
+    places = [
+        {"field": field, "type": "quantitative", "title": name, "format": ".3g"}
+        for field, name in zip("xy", axes, strict=False)
+    ]
+    return [*TOOLTIP, *([batch] if unit == "batch" else []), *places, LOSS]
 
 
 def map_of(surface: Surface, ground: str, names: Sequence[str], steps: int, seen: str) -> Spec:
@@ -50,7 +55,7 @@ def map_of(surface: Surface, ground: str, names: Sequence[str], steps: int, seen
     window = surface.window
     x = specs.axis("x", surface.axes[0], [window.left, window.right])
     y = specs.axis("y", surface.axes[1], [window.bottom, window.top])
-    said = tooltip(surface.unit)
+    said = tooltip(surface.unit, surface.axes)
     layer = [
         specs.picture(ground, x, y, window),
         specs.trails(x, y, names, [*UNROLLED, SO_FAR]),

@@ -6,31 +6,41 @@ import torch
 from torch import Tensor
 
 from factorial.motion.plane import Plane
-from factorial.motion.trajectory import Track, Trajectory
+from factorial.motion.surface import Window
+from factorial.motion.trajectory import Track, Trajectory, shared
+
+SMALL = 0.02  # of the picture's width and height: a way within that is a dot
 
 
 def summary(plane: Plane, trajectories: Sequence[Trajectory], every: str) -> str:
     """What the page shows, and how much of it."""
     first, second = plane.shares
     runs = "a run" if len(trajectories) == 1 else f"{len(trajectories)} runs"
+    common = " ".join(shared(trajectories))
+    of = f"{runs} ({common})" if common else runs
     parameters = trajectories[0].weights.shape[1]
     return (
-        f"The weights of {runs}, trained again from the record, {every}: {parameters:,} numbers, "
+        f"The weights of {of}, trained again from the record, {every}: {parameters:,} numbers, "
         f"seen in the plane in which they move the most. Its first direction has {first:.1%} of "
         f"the variance of all snapshots, its second {second:.1%}, together {first + second:.1%}; "
         f"the rest of the way leads out of the picture."
     )
 
 
-def grounds(losses: Tensor, examples: int, first: str) -> str:
-    """What the surface is, of which losses are given: [places along y, places along x]."""
+def grounds(losses: Tensor, examples: int, there: int, first: str) -> str:
+    """What the surface is, of which losses are given: [places along y, places along x]. Losses are
+    of so many `examples` of those that are `there`."""
     side = len(losses)
+    some = f"all {there:,}" if examples == there else f"{examples:,} of the {there:,}"
+    seen = losses[losses.isfinite()]
+    beyond = losses.numel() - seen.numel()
+    no_number = f" ({beyond:,} places, of no finite loss, like the highest)" if beyond else ""
     return (
-        f"The ground is the mean cross-entropy, in nats, of {examples:,} training images (the same "
-        f"for every place) with the weights of {side} x {side} places of the plane, and buffers, "
-        f"such as the means of batch normalisation, as run {first} ended with: from "
-        f"{losses.min():.3g} to {losses.max():.3g}, the more shade the higher, contours evenly "
-        f"spaced in its logarithm. The directions are not to one scale. A run's own loss, "
+        f"The ground is the mean cross-entropy, in nats, on {some} training images of run {first} "
+        f"(the same for every place) with the weights of {side} x {side} places of the plane, and "
+        f"buffers, such as the means of batch normalisation, as that run ended with: from "
+        f"{seen.min():.3g} to {seen.max():.3g}, the more shade the higher{no_number}, contours "
+        f"evenly spaced in its logarithm. The directions are not to one scale. A run's own loss, "
         f"under the pointer and in the chart of losses, is that of its weights themselves, which "
         f"lie beside the plane: it is not what the ground has under it."
     )
@@ -65,6 +75,16 @@ def held(one: Trajectory) -> str:
             f"that of this replay."
         )
     return "" if one.held else f"{name}: the record has no digests to hold its weights against."
+
+
+def dwarfed(window: Window, tracks: Sequence[Track]) -> list[str]:
+    """A note on ways that are dots beside others'."""
+    sides = torch.tensor([window.right - window.left, window.top - window.bottom])
+    spans = [(one.positions.amax(0) - one.positions.amin(0)) / sides for one in tracks]
+    small = [one.label for one, span in zip(tracks, spans, strict=True) if span.max() < SMALL]
+    if not small:
+        return []
+    return [f"Too short to be seen beside the others' ways: {', '.join(small)}."]
 
 
 def rows(

@@ -70,8 +70,8 @@ def entries(paths: Sequence[Path], shown: Sequence[int]) -> list[Spec]:
 
 
 def short(values: Sequence[float]) -> list[float]:
-    """To five significant digits: more than a screen shows."""
-    return [float(f"{value:.5g}") for value in values]
+    """To four significant digits, as what is under the pointer is said."""
+    return [float(f"{value:.4g}") for value in values]
 
 
 def params(names: Sequence[str], rate: str, steps: int) -> list[Spec]:

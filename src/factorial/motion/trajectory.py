@@ -55,9 +55,14 @@ class Track(NamedTuple):
 
 def labels(trajectories: Sequence[Trajectory]) -> list[str]:
     """What of each run's name not all have, and how its id begins."""
-    named = [trajectory.name.split() for trajectory in trajectories]
-    shared = set(named[0]).intersection(*named)
+    common = set(shared(trajectories))
     return [
-        " ".join([*(word for word in words if word not in shared), trajectory.run[:8]])
-        for words, trajectory in zip(named, trajectories, strict=True)
+        " ".join([*(word for word in one.name.split() if word not in common), one.run[:8]])
+        for one in trajectories
     ]
+
+
+def shared(trajectories: Sequence[Trajectory]) -> list[str]:
+    """The words that all names have, in the order of the first."""
+    first, *others = [one.name.split() for one in trajectories]
+    return [word for word in first if all(word in words for words in others)]

@@ -25,7 +25,9 @@ def summary(asked: Asked) -> str:
 
 def pictured(surface: Surface, paths: Sequence[Path], steps: int) -> str:
     """The still, told."""
-    ranked = sorted(best_of(paths), key=lambda path: path.distances[-1].item())
+    ranked = sorted(
+        best_of(paths), key=lambda path: (path.diverged is not None, path.distances[-1].item())
+    )
     there = [f"{path.label} (step {path.reached})" for path in ranked if path.reached is not None]
     gone = [path.label for path in ranked if path.left is not None]
     nearest = ranked[0]

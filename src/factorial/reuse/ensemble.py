@@ -81,11 +81,7 @@ def splits(store: Store, ensemble: Ensemble) -> data.Data:
     for run in ensemble.runs:
         file = artifact(store, run.id, "recipe.json")
         recorded = json.loads(file.read_bytes()).get("data") if file else None
-        if recorded != found.digest:
-            raise BadInput(
-                f"run={run.id}: it learnt from other data than lie here (SHA-256 {recorded}, not "
-                f"{found.digest})"
-            )
+        evidence.require_data(run, recorded, found.digest)
     return found
 
 

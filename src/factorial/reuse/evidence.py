@@ -126,6 +126,15 @@ def require_result(run: RecordedRun) -> None:
         raise BadInput(f"run={run.id}: it has no result ({why})")
 
 
+def require_data(run: RecordedRun, recorded: Any, here: str) -> None:
+    """Raises BadInput where the digest on record is not that of the data that lie here."""
+    if recorded != here:
+        raise BadInput(
+            f"run={run.id}: it learnt from other data than lie here (SHA-256 {recorded}, not "
+            f"{here}); allowed are the same"
+        )
+
+
 def named(store: Store, run: RecordedRun, name: str) -> tuple[Path, str]:
     file = artifact(store, run.id, name)
     if file is None:

@@ -53,10 +53,13 @@ class Ready(NamedTuple):
 
 
 def ready(store: Store, run: RecordedRun, settings: dict[str, Any]) -> Ready:
-    """Raises BadInput for a run without a result, or that can't run here."""
+    """Raises BadInput for a run without a result, or that can't run here on its own data."""
     files = evidence.read(store, run)
+    if not replay.epochs(files):
+        raise BadInput(f"run={run.id}: metrics.json has no epoch; allowed is a run with a way")
     changed = replay.changes(files, settings, store) | replay.place(files, settings)
     trial = prepare(evidence.combination(run, files.config, changed), replay.refuse)
+    evidence.require_data(run, files.recipe.get("data"), trial.recipe.document["data"])
     model = trainer.start(trial.config, trial.device).evaluated
     return Ready(files, trial, {name: list(one.shape) for name, one in model.named_parameters()})
 
@@ -100,6 +103,7 @@ def taken(one: Ready, every: int | None) -> tuple[Trajectory, nn.Module]:
                     break  # what is not on record is not its way
         except Diverged as error:
             raise BadInput(f"run={one.run.id}: run again here, it diverges ({error})") from error
+    require_numbers(one.run, weights, batches)
     parted, held = against(one.files, digests)
     way = Trajectory(
         run=one.run.id,
@@ -112,6 +116,16 @@ def taken(one: Ready, every: int | None) -> tuple[Trajectory, nn.Module]:
         data=str(one.trial.recipe.document["data"]),
     )
     return way, state.evaluated
+
+
+def require_numbers(run: RecordedRun, weights: Sequence[Tensor], batches: Sequence[int]) -> None:
+    """Raises BadInput where a snapshot has a weight that is no finite number."""
+    for vector, behind in zip(weights, batches, strict=True):
+        if not torch.isfinite(vector).all():
+            raise BadInput(
+                f"run={run.id}: after {behind:,} batches not all of its weights are finite "
+                f"numbers; allowed is a run whose way can be drawn"
+            )
 
 
 def flat(model: nn.Module) -> Tensor:
@@ -132,11 +146,12 @@ def against(files: RunFiles, digests: dict[int, str]) -> tuple[int | None, int]:
     return next(others, None), len(shared)
 
 
-def sample(one: Ready, count: int) -> Split:
-    """So many of the run's training examples, or all: the same for any run on the same data."""
+def sample(one: Ready, count: int) -> tuple[Split, int]:
+    """So many of the run's training examples, or all, the same for any run on the same data; and
+    how many there are."""
     train = data.load(one.trial.config.data, one.trial.device).train
     drawn = environment.permutation(len(train), environment.derive_seed(0, "surface"))[:count]
-    return train.at(drawn.to(train.labels.device))
+    return train.at(drawn.to(train.labels.device)), len(train)
 
 
 def loss_of(model: nn.Module, split: Split) -> Callable[[Tensor], float]:

@@ -15,6 +15,8 @@ from factorial.reuse.snapshots import Ready
 from factorial.settings import words
 from factorial.settings.messages import BadInput, shown
 
+MOST = 24  # runs together
+
 
 def scene(store: Store, settings: dict[str, Any]) -> Scene:
     """All that was asked for is run again. Raises BadInput before, where it can't be shown."""
@@ -23,15 +25,16 @@ def scene(store: Store, settings: dict[str, Any]) -> Scene:
     snapshots.require_few(runs, every)
     (first, model), *others = [snapshots.taken(one, every) for one in runs]
     trajectories = [first, *(trajectory for trajectory, _ in others)]
-    images = snapshots.sample(runs[0], settings["examples"])
+    images, there = snapshots.sample(runs[0], settings["examples"])
     side = settings["grid"]
     console.say(f"the loss of {side} x {side} places on {len(images):,} images")
     return plane_page.scene_of(
         trajectories,
-        Judge(snapshots.loss_of(model, images), len(images)),
+        Judge(snapshots.loss_of(model, images), len(images), there),
         side,
         unit="epoch" if every is None else "batch",
         every="after each epoch" if every is None else f"every {every} batches",
+        chosen="" if settings["sweep"] is None else choice(settings, runs[0].run),
     )
 
 
@@ -51,6 +54,10 @@ def of_runs(store: Store, settings: dict[str, Any]) -> list[Ready]:
     if not prefixes:
         raise BadInput(f"run={settings['run']}: allowed are ids of runs, or last")
     found = {run.id: run for run in (evidence.choose(store, prefix) for prefix in prefixes)}
+    if len(found) > MOST:
+        raise BadInput(
+            f"run: {len(found)} runs; allowed are {MOST}, for no picture tells more apart"
+        )
     first, *others = [snapshots.ready(store, run, settings) for run in found.values()]
     for other in others:
         if not other.fits(first):
@@ -63,6 +70,10 @@ def of_runs(store: Store, settings: dict[str, Any]) -> list[Ready]:
 def of_sweep(store: Store, settings: dict[str, Any]) -> list[Ready]:
     """The best run of each setting, the best setting first; those of another model than the first's
     are left out, with a warning."""
+    if settings["best"] > MOST:
+        raise BadInput(
+            f"best={settings['best']}: allowed is 1 to {MOST}, for no picture tells more apart"
+        )
     chosen: list[Ready] = []
     for run in ranked(store, settings["sweep"]):
         one = snapshots.ready(store, run, settings)
@@ -73,6 +84,15 @@ def of_sweep(store: Store, settings: dict[str, Any]) -> list[Ready]:
         if len(chosen) == settings["best"]:
             break
     return chosen
+
+
+def choice(settings: dict[str, Any], first: RecordedRun) -> str:
+    """Which of a sweep's runs these are, in words."""
+    which = "of the highest validation accuracy" if SCORE in first.metrics else "that came first"
+    return (
+        f"Of sweep {shown(settings['sweep'])} these are the settings {which}, "
+        f"{settings['best']} at most, and of each the best run."
+    )
 
 
 def ranked(store: Store, identity: str) -> list[RecordedRun]:

@@ -39,11 +39,12 @@ def document(findings: Findings, beside: Beside) -> dict[str, Any]:
     runs = runs.sort_values("place", kind="stable").head(RUNS)
     addresses = list(dict.fromkeys(place_of(row, beside) for row in runs["id"]))
     settings = [setting(findings, place, runs) for place in range(len(findings.board))]
+    names = specs.called(findings)
     return {
         "measure": comparison.measure,
         "ranking": comparison.ranking.words,
         "factors": [name(key) for key in comparison.settings],
-        "settings": settings,
+        "settings": [one | {"name": names.of[one["label"]]} for one in settings],
         "addresses": addresses,
         "runs": [run(row, beside, addresses) for row in runs.to_dict("records")],
         "curves": curves(findings, runs["id"].tolist()),

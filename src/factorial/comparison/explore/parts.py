@@ -1,4 +1,4 @@
-"""What the charts' specs have in common: the page's signals, and what they do to a mark."""
+"""What the charts' specs have in common: the page's signals, what they do to a mark, words."""
 
 from typing import Any
 
@@ -15,3 +15,34 @@ def dimmed(least: float) -> Spec:
 
 
 LINK: Spec = {"field": "url", "type": "nominal"}  # a run's page
+LETTER = 7  # pixels of a chart's words: less than that wide, and their lines are not cut
+COLOR: Spec = {"field": "color", "type": "nominal", "scale": None}
+
+
+def chart(figure: str, words: str, *said: str, **more: Any) -> Spec:
+    """With what all have in common; `figure` is the drawn one that it stands for on a screen,
+    `said` stands above it."""
+    lines = [line.removeprefix("; ") for line in said if line]
+    return {
+        "$schema": SCHEMA,
+        "description": "; ".join([words, *lines]),
+        **heading(lines),
+        "usermeta": {"figure": figure},
+        "params": PARAMS,
+        "width": "container",
+        **more,
+    }
+
+
+def heading(lines: list[str]) -> Spec:
+    title = {"text": lines, "anchor": "start", "fontSize": 12, "fontWeight": "normal"}
+    return {"title": title} if lines else {}
+
+
+def tooltip(measure: str, *more: Spec) -> list[Spec]:
+    return [
+        {"field": "label", "title": "setting"},
+        {"field": "told", "title": measure},
+        *more,
+        {"field": "run", "title": "run"},
+    ]

@@ -64,10 +64,12 @@ def telling(runs: Sequence[Reading]) -> list[int]:
 def taken(runs: Sequence[Reading], places: Sequence[int]) -> list[Array]:
     """Their pixels: uint8 [height, width, channels], dark on light where they are grey."""
     found: dict[int, Array] = {}
+    wanted = set(places)
     for run in runs:
         here = [(row, image) for row, image in enumerate(run.read.kept.tolist())
-                if image in set(places) - found.keys()]  # fmt: skip
+                if image in wanted]  # fmt: skip
         if here:
+            wanted -= {image for _, image in here}
             images = pixels(run.file)
             found |= {image: images[row].transpose(1, 2, 0) for row, image in here}
     white = max((int(image.max()) for image in found.values()), default=1) or 1

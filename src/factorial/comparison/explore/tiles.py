@@ -1,13 +1,14 @@
 """The map one switches: a cell for each setting, coloured by one of several scores."""
 
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from factorial.comparison import scales
-from factorial.comparison.explore.parts import CHOSEN, LINK, PARAMS, SCHEMA, Spec, dimmed
-from factorial.comparison.figures import plan, style
+from factorial.comparison.explore.parts import CHOSEN, LETTER, LINK, PARAMS, SCHEMA, Spec, dimmed
+from factorial.comparison.figures import naming, plan, style
 from factorial.comparison.figures.plan import Grid
 from factorial.comparison.findings import Findings
 from factorial.comparison.table import label
@@ -86,8 +87,25 @@ def located(findings: Findings, grid: Grid) -> pd.DataFrame:
     keys = findings.comparison.settings
     both = pd.concat([findings.board[keys], findings.comparison.failures[keys]])
     both = both.drop_duplicates(ignore_index=True)
-    panel = label(both, grid.others) if grid.others else ""
-    return pd.DataFrame({"row": both[grid.rows], "column": both[grid.columns], "panel": panel})
+    row, column = axes(grid)
+    return pd.DataFrame({
+        "row": both[grid.rows].map(row),
+        "column": both[grid.columns].map(column),
+        "panel": called(both, grid.others) if grid.others else "",
+    })  # fmt: skip
+
+
+def axes(grid: Grid) -> list[dict[str, str]]:
+    """What each level is called along the rows, and along the columns."""
+    return [dict(zip(levels, naming.fitted(levels, naming.SHORT), strict=True))
+            for levels in grid.levels]  # fmt: skip
+
+
+def called(rows: pd.DataFrame, others: list[str]) -> pd.Series:
+    """Each row's panel, as shortly as tells it from the others."""
+    panels = rows[others].assign(panel=label(rows, others))
+    names = naming.names(panels.drop_duplicates("panel"), others, sys.maxsize, by="panel")
+    return panels["panel"].map(names.of)
 
 
 def panels(where: pd.DataFrame) -> list[str]:
@@ -101,16 +119,16 @@ def spec(findings: Findings) -> Spec | None:
         return None
     where = located(findings, grid)
     order = panels(where)
-    rows, columns = grid.levels
+    rows, columns = ([*words.values()] for words in axes(grid))
     title = ["setting", *(score.words for score in scores(findings).values()), "run"]
     fields = ["label", *(f"text_{key}" for key in scores(findings)), "run"]
     said = [{"field": one, "title": two} for one, two in zip(fields, title, strict=True)]
     said.insert(1, {"field": "told", "title": f"{findings.comparison.measure}, interval"})
     common: Spec = {
         "x": {"field": "column", "type": "nominal", "sort": columns, "title": name(grid.columns),
-              "axis": {"labelAngle": -35, "labelLimit": 110}},
+              "axis": {"labelAngle": -35, "labelLimit": 0}},
         "y": {"field": "row", "type": "nominal", "sort": rows, "title": name(grid.rows),
-              "axis": {"labelLimit": 110}},
+              "axis": {"labelLimit": 0}},
         "opacity": dimmed(0.25),
         "href": LINK,
         "tooltip": said,
@@ -138,7 +156,7 @@ def spec(findings: Findings) -> Spec | None:
             "figure": "map",
             "scores": [[key, score.words] for key, score in scores(findings).items()],
             "note": f"{more} settings are in panels that are left out" if more else "",
-            "panel": CELL[0] * len(columns) + 90,
+            "panel": max(CELL[0] * len(columns) + 90, LETTER * max(map(len, order)) + 20),
         },
         "params": [*PARAMS, {"name": "score", "value": "score"}],
         "data": {"name": "cells"},
@@ -147,7 +165,7 @@ def spec(findings: Findings) -> Spec | None:
             {"calculate": "datum['shade_' + score]", "as": "shade"},
         ],
         "facet": {"field": "panel", "type": "nominal", "title": None, "sort": order,
-                  "header": {"labelLimit": 260, "labelAnchor": "start"}},
+                  "header": {"labelLimit": 0, "labelAnchor": "start"}},
         "columns": 1,
         "spec": {"width": {"step": CELL[0]}, "height": {"step": CELL[1]}, "layer": layers},
     }  # fmt: skip

@@ -9,8 +9,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from factorial.comparison.ranking import Ranking
+from factorial.comparison.wording import share
 
 TIMES, FAR = 7, 15
+FLAT, APART = 1 / 6, 0.1  # of an axis of accuracies, and of accuracy
 
 
 def fence(values: pd.Series, times: int = TIMES) -> float:
@@ -42,9 +44,15 @@ class Window(NamedTuple):
         known = np.asarray(values, dtype=float)
         return bool(((known < self.low) | (known > self.high)).any())
 
+    def marked(self, values: Any) -> list[int]:
+        """The places of those that have a marker: an arrow stands for each of the others."""
+        return [place for place, value in enumerate(values) if not self.cuts(value)]
+
     def said(self, values: Any) -> str:
-        """What a caption says of that."""
-        return "; arrow: cut off" if self.cuts(values) else ""
+        """What a caption says of that, with the least and the largest of what is cut off."""
+        known = np.asarray(values, dtype=float)
+        out = known[(known < self.low) | (known > self.high)]
+        return f"; arrow: cut off, {span(out)}" if len(out) else ""
 
     def bar(self, low: float, value: float, high: float) -> list[float]:
         """A value between the ends of its bar, as far as they are inside; no bar around a value
@@ -56,15 +64,22 @@ class Window(NamedTuple):
 WHOLE = Window(-math.inf, math.inf)
 
 
+def span(values: Any) -> str:
+    """`0.1000`, or `0.0900 to 0.1100`, of numbers."""
+    ends = list(dict.fromkeys(share(value) for value in (np.min(values), np.max(values))))
+    return " to ".join(ends)
+
+
 def window(means: pd.Series, ranking: Ranking) -> Window:
     """Of mean scores: to sixteen times the median loss or, where any lie beyond, a little farther
-    than the largest of the others; and as far from the best the other way.
-
-    Whole for an accuracy, which ends at 0 and 1 by itself.
+    than the largest of the others; and as far from the best the other way. Of accuracies, which
+    end at 0 and 1 by themselves, see below.
     """
+    if ranking.is_accuracy:
+        return of_accuracies(means)
     worse = -ranking.sign * means
     end, best = fence(worse, FAR), worse.min()
-    if ranking.is_accuracy or not end > best:
+    if not end > best:
         return WHOLE
     if worse.max() > end:
         most = worse[worse <= end].max()
@@ -73,15 +88,33 @@ def window(means: pd.Series, ranking: Ranking) -> Window:
     return Window(min(ends), max(ends))
 
 
-def end(axes: Axes, window: Window, values: pd.Series) -> None:
-    """Let the axis of y end where the window does, if any value lies beyond that end."""
-    is_log = axes.get_yscale() == "log"
+def of_accuracies(means: pd.Series) -> Window:
+    """Without those that lie far below all others, which these would be flattened by: fewer than
+    half, more than `APART` below, and on an axis of which the others had less than `FLAT`.
+    """
+    ordered = np.sort(means.dropna().to_numpy(dtype=float))[::-1]
+    for kept in range(len(ordered) // 2 + 1, len(ordered)):
+        least, below = ordered[kept - 1 : kept + 1]
+        spread = ordered[0] - least
+        if least - below > APART and spread < FLAT * (ordered[0] - ordered[-1]):
+            return Window(float(least - max(0.25 * spread, 0.1 * APART)), math.inf)
+    return WHOLE
+
+
+def ends(window: Window, values: pd.Series, is_log: bool) -> Window:
+    """Of an axis that ends where the window does, if any value lies beyond that end, and otherwise
+    a little beyond its values."""
     kept = values[values.between(window.low, window.high) & (values.gt(0) | (not is_log))]
     low, high = kept.min(), kept.max()
     margin = 1.2 if is_log else 0.05 * (high - low)
-    ends = (low / margin, high * margin) if is_log else (low - margin, high + margin)
+    wide = (low / margin, high * margin) if is_log else (low - margin, high + margin)
     over, under = (values > window.high).any(), (values < window.low).any()
-    axes.set_ylim(window.low if under else ends[0], window.high if over else ends[1])
+    return Window(window.low if under else wide[0], window.high if over else wide[1])
+
+
+def end(axes: Axes, window: Window, values: pd.Series) -> None:
+    """Let the axis of y end there."""
+    axes.set_ylim(*ends(window, values, axes.get_yscale() == "log"))
 
 
 def arrows(
@@ -97,3 +130,11 @@ def arrows(
             at = ([end] * len(out), out) if across else (out, [end] * len(out))
             axes.plot(*at, right if across else up, color=color, markersize=6, clip_on=False,
                       zorder=5)  # fmt: skip
+
+
+def write(axes: Axes, window: Window, value: float, place: float) -> None:
+    """Beside its arrow, within the axes, where values run along x."""
+    under = value < window.low
+    axes.annotate(share(value), (window.low if under else window.high, place),
+                  (7 if under else -7, 0), textcoords="offset points", va="center", fontsize=8,
+                  ha="left" if under else "right")  # fmt: skip

@@ -15,6 +15,7 @@ from factorial.comparison.wording import ACTIVATION
 LOSS = Ranking("loss", higher=False)
 LINE = "#B0B0B0"
 QUANTILES = "median, middle half and middle 80\N{NO-BREAK SPACE}% of "
+BANDS = ((0.1, 0.9), (0.25, 0.75))
 MOST_GREY, FEW = 20, 5  # grey lines that are told apart; best settings beside the bands of more
 ARROWS = 12  # and markers, along a line
 LAYERS = 6  # panels of settings, in the picture of gradients
@@ -56,8 +57,7 @@ def curves(axes: Axes, findings: Findings, bands: pd.DataFrame, ranking: Ranking
     names = naming.names(best, findings.comparison.settings, naming.LEGEND)
     shown = [setting for setting in best["label"] if setting in has_curve]
     others = bands[~bands.index.get_level_values("label").isin(shown)]["mean"].unstack("label")
-    worst = bands["mean"].groupby("label").agg("max" if ranking.sign < 0 else "min")
-    window = clipping.window(worst, ranking).one_sided(ranking)
+    window, worst = limits(bands, ranking)
     grey(axes, window, others)
     for number, setting in enumerate(shown):
         band(axes, bands.loc[setting], number, names.of[setting], window)
@@ -71,12 +71,18 @@ def curves(axes: Axes, findings: Findings, bands: pd.DataFrame, ranking: Ranking
     axes.set_title(textwrap.fill(words, naming.CAPTION), loc="left")
 
 
+def limits(bands: pd.DataFrame, ranking: Ranking) -> tuple[Window, pd.Series]:
+    """What an axis shows of one metric's curves, and the worst mean of each setting."""
+    worst = bands["mean"].groupby("label").agg("max" if ranking.sign < 0 else "min")
+    return clipping.window(worst, ranking).one_sided(ranking), worst
+
+
 def grey(axes: Axes, window: Window, others: pd.DataFrame) -> None:
     """A column for each setting, a row for each epoch."""
     highest, lowest = others.max(axis="columns"), others.min(axis="columns")
     if others.shape[1] > MOST_GREY:
-        ends = others.quantile([0.1, 0.25, 0.5, 0.75, 0.9], axis="columns").T
-        for low, high in ((0.1, 0.9), (0.25, 0.75)):
+        ends = quantiles(others)
+        for low, high in BANDS:
             axes.fill_between(ends.index, ends[low], ends[high], color="#000000", alpha=0.10, lw=0)
         others = ends[[0.5]]
     for _, line in others.items():
@@ -84,6 +90,11 @@ def grey(axes: Axes, window: Window, others: pd.DataFrame) -> None:
     every = max(1, len(others) // ARROWS)
     for side in (highest, lowest):
         clipping.arrows(axes, window, side[::every], side.index[::every], style.GREY)
+
+
+def quantiles(others: pd.DataFrame) -> pd.DataFrame:
+    """Of the settings at each epoch: a column for the median, and for each band's ends."""
+    return others.quantile([0.1, 0.25, 0.5, 0.75, 0.9], axis="columns").T
 
 
 def joined(findings: Findings) -> pd.DataFrame:

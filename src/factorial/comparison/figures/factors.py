@@ -61,7 +61,7 @@ def interactions(findings: Findings) -> Figure | None:
     for unused in panels[len(pairs) :]:
         unused.set_visible(False)
     means = [table(runs, findings, pair) for pair in pairs]
-    window = clipping.window(findings.board["mean"], findings.comparison.ranking)
+    window = shown(findings, means)
     for axes, pair, each in zip(panels, pairs, means, strict=False):
         present = [[level for level in levels[key] if level in set(runs[key])] for key in pair]
         lines(axes, each, present, window)
@@ -77,6 +77,14 @@ def interactions(findings: Findings) -> Figure | None:
         words = f"{len(pairs)} of {len(possible)} pairs of factors; not shown: {', '.join(left)}"
         style.heading(drawn, words)
     return drawn
+
+
+def shown(findings: Findings, means: list[Means]) -> Window:
+    """Of losses as all settings are; of accuracies as these means are, for one over cells that
+    failed and others is no outlier among such means."""
+    drawn = pd.Series([one.value for each in means for one in each.values()])
+    of = findings.comparison.ranking
+    return clipping.window(drawn if of.is_accuracy else findings.board["mean"], of)
 
 
 def table(runs: pd.DataFrame, findings: Findings, pair: Pair) -> Means:
@@ -105,7 +113,8 @@ def lines(axes: Axes, means: Means, levels: Levels, window: Window) -> None:
         drawn = [window.bar(one.low, one.value, one.high) for _, one in points]
         low, values, high = np.array(drawn).reshape(-1, 3).T
         bars = [values - low, high - values]
-        axes.errorbar(places, values, bars, label=label, markersize=5, **look)
+        marked = window.marked([one.value for _, one in points])
+        axes.errorbar(places, values, bars, label=label, markersize=5, markevery=marked, **look)
         for place, (_, one) in zip(places, points, strict=True):
             ends = [one.value] if window.cuts(one.value) else [one.low, one.high]
             clipping.arrows(axes, window, ends, [place] * len(ends), look["color"])

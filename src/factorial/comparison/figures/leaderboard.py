@@ -1,5 +1,8 @@
 """Settings by score with their intervals, and what they cost."""
 
+import itertools
+from typing import Any
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,29 +26,37 @@ def leaderboard(findings: Findings) -> Figure:
     seeds = dict(list(findings.comparison.runs.groupby(findings.comparison.labels)["score"]))
     for place, row in enumerate(rows.itertuples()):
         color = style.COLORS[0] if row.tie else style.GREY
-        if "binomial_low" in rows:
-            axes.plot(
-                [row.binomial_low, row.binomial_high], [place, place], color="#E4E4E4", linewidth=7
-            )
         values = seeds[row.label]
         kept = [value for value in values if not window.cuts(value)]
         axes.plot(kept, [place] * len(kept), "|", color=color, markersize=9, alpha=0.6)
-        beyond = [row.mean]
-        if not window.cuts(row.mean):
-            low, _, high = window.bar(row.low, row.mean, row.high)
-            axes.plot([low, high], [place, place], color=color, linewidth=1.6)
-            axes.plot(row.mean, place, "o", color=color, markersize=5)
+        if window.cuts(row.mean):
+            clipping.write(axes, window, row.mean, place)
+            beyond = [row.mean]
+        else:
+            interval(axes, window, row, place, color)
             beyond = [row.low, row.high, *values]
         clipping.arrows(axes, window, beyond, [place] * len(beyond), color, across=True)
     axes.set_yticks(range(len(rows)), [names.of[label] for label in rows["label"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="x")
     axes.set_xlabel(findings.comparison.measure)
-    axes.set_title(caption(findings, rows, names, window), loc="left")
+    cut = window.said([*rows[["mean", "low", "high"]].to_numpy().flat,
+                       *itertools.chain(*(seeds[label] for label in rows["label"]))])  # fmt: skip
+    axes.set_title(caption(findings, rows, names, cut), loc="left")
     return drawn
 
 
-def caption(findings: Findings, rows: pd.DataFrame, names: Names, window: Window) -> str:
+def interval(axes: Axes, window: Window, row: Any, place: int, color: str) -> None:
+    """A mean with its interval and, behind it, the binomial error."""
+    if hasattr(row, "binomial_low"):
+        ends = window.inside([row.binomial_low, row.binomial_high])
+        axes.plot(ends, [place, place], color="#E4E4E4", linewidth=7, zorder=1)
+    low, _, high = window.bar(row.low, row.mean, row.high)
+    axes.plot([low, high], [place, place], color=color, linewidth=1.6)
+    axes.plot(row.mean, place, "o", color=color, markersize=5)
+
+
+def caption(findings: Findings, rows: pd.DataFrame, names: Names, cut: str) -> str:
     some = (
         f", the best {len(rows)} of {len(findings.board)}"
         if len(rows) < len(findings.board)
@@ -55,7 +66,6 @@ def caption(findings: Findings, rows: pd.DataFrame, names: Names, window: Window
     band = f"\ngrey band: binomial error of {images:,} images" if images else ""
     lines = "line: 95 % interval over seeds" if rows["n"].max() > 1 else "one seed: no interval"
     first = f"{style.many(rows['n'])} a setting{some}; {lines}"
-    cut = window.said(rows[["mean", "low", "high"]])
     return f"{first}\nblue: not told apart from the best{cut}{band}{names.said()}"
 
 

@@ -132,9 +132,9 @@ def scale(findings: Findings) -> Normalize:
     """Of an accuracy equal steps of colour are equal ratios of error, or 0.97 could not be told
     from 0.98; of anything else equal differences."""
     means = findings.board["mean"]
+    means = clipping.window(means, findings.comparison.ranking).inside(means)
     if not findings.comparison.ranking.is_accuracy:
-        shown = clipping.window(means, findings.comparison.ranking).inside(means)
-        return Normalize(shown.min(), shown.max() if shown.max() > shown.min() else None)
+        return Normalize(means.min(), means.max() if means.max() > means.min() else None)
     means = means.clip(upper=1 - 1e-5)
     low, high = means.min(), means.max()
     if np.isclose(low, high, rtol=0, atol=1e-9):  # means of the same scores differ by rounding

@@ -11,7 +11,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import naming, style
+from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.ranking import ACCURACY as RANKING
 from factorial.comparison.trials import COMPLETE, FAILED, PRUNED, Trials
 
 Shares = dict[str, float]
@@ -30,6 +31,16 @@ def mean_of(trials: Trials) -> str:
 def called(trials: Trials) -> dict[str, str]:
     """The settings, as an axis has room for them."""
     return dict(zip(trials.keys, naming.fitted(trials.keys, naming.LEGEND), strict=True))
+
+
+def cut(axes: Axes, values: pd.Series, places: Any) -> str:
+    """The axis of accuracy ends before what lies far below, where arrows stand; said as the end of
+    a caption."""
+    window = clipping.window(values, RANKING)
+    if window.cuts(values):
+        clipping.end(axes, window, values)
+        clipping.arrows(axes, window, values.tolist(), list(places), style.GREY)
+    return window.said(values)
 
 
 def history(trials: Trials, shares: Shares) -> Figure | None:  # noqa: ARG001
@@ -54,7 +65,9 @@ def history(trials: Trials, shares: Shares) -> Figure | None:  # noqa: ARG001
     axes.set_ylabel(ACCURACY)
     style.whole_ticks(axes.xaxis)
     axes.grid()
+    known = table[table["value"].notna()]
     at = "; pruned: at the rung where they ended" if len(pruned) else ""
+    at += cut(axes, known["value"], known["number"])
     axes.set_title(f"sampler {trials.sampler}; {mean_of(trials)}{at}", loc="left")
     style.beside(axes)
     return drawn
@@ -80,7 +93,10 @@ def climb(trials: Trials, shares: Shares) -> Figure | None:  # noqa: ARG001
     axes.set_xlabel("epochs")
     axes.set_ylabel(ACCURACY)
     axes.grid()
-    axes.set_title(f"blue: complete, grey: pruned or failed; {mean_of(trials)}", loc="left")
+    points = [point for curve in trials.curves for point in curve.items()]
+    below = cut(axes, pd.Series([value for _, value in points]), [epochs for epochs, _ in points])
+    words = f"blue: complete, grey: pruned or failed; {mean_of(trials)}{below}"
+    axes.set_title(words, loc="left")
     return drawn
 
 

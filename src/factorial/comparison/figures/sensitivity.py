@@ -35,7 +35,7 @@ def sensitivity(findings: Findings) -> Figure | None:
     drawn = style.figure(WIDTH * across + 1.6, 2.6 * down + 0.4)
     axes_of = drawn.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     for axes, panel in zip(axes_of.flat, panels, strict=False):
-        optimizers = comparison.levels.get("optimizer", [""])
+        optimizers = comparison.levels.get("optimizer", [""])  # none where it does not vary
         lines(axes, runs[runs["panel"] == panel], optimizers, window)
         style.panel_title(axes, names.of[panel] if others else "", WIDTH)
         axes.set_xlabel("learning rate (log scale)")
@@ -70,14 +70,14 @@ def shown(
 
 def lines(axes: Axes, runs: pd.DataFrame, optimizers: list[str], window: Window) -> None:
     for number, optimizer in enumerate(optimizers):
-        of_one = runs[runs["optimizer"] == optimizer] if "optimizer" in runs else runs
+        of_one = runs[runs["optimizer"] == optimizer] if optimizer else runs
         by_rate = of_one.groupby("rate")["score"].agg([average, "min", "max"])
         kept = by_rate.map(window.inside)
         bars = [kept["average"] - kept["min"], kept["max"] - kept["average"]]
         if len(by_rate):
             look = style.look(number)
-            axes.errorbar(kept.index, kept["average"], bars, label=optimizer,
-                          markersize=4.5, **look)  # fmt: skip
+            axes.errorbar(kept.index, kept["average"], bars, label=optimizer, markersize=4.5,
+                          markevery=window.marked(by_rate["average"]), **look)  # fmt: skip
             for side in ("min", "max"):
                 clipping.arrows(axes, window, by_rate[side], by_rate.index, look["color"])
     axes.set_xscale("log")

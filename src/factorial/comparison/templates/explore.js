@@ -45,7 +45,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
     const faint = ink.replace(/rgba?\((\d+), (\d+), (\d+).*/, "rgba($1, $2, $3, 0.18)");
     return {
       background: "transparent", font: "system-ui, sans-serif",
-      view: { stroke: null }, text: { color: ink },
+      view: { stroke: null }, text: { color: ink }, title: { color: ink },
       axis: { labelColor: ink, titleColor: ink, domainColor: faint, tickColor: faint,
               gridColor: faint, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal" },
       header: { labelColor: ink, titleColor: ink, labelFontSize: 12 },
@@ -53,7 +53,9 @@ const page = JSON.parse(document.getElementById("document").textContent);
   }
 
   function fitted(spec, width) {
-    if (!spec.facet) return { ...spec, autosize: { type: "fit-x", contains: "padding" } };
+    const least = spec.usermeta.least > width ? { width: spec.usermeta.least } : {}; // it scrolls
+    if (!spec.facet)
+      return { ...spec, ...least, autosize: { type: "fit-x", contains: "padding" } };
     return { ...spec, columns: Math.max(1, Math.floor(width / spec.usermeta.panel)) };
   }
 
@@ -138,7 +140,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
   function places() {
     return Object.entries(page.charts).map(([name, spec]) => {
       const figure = document.getElementById(spec.usermeta.figure);
-      const place = element("div", { class: "chart played", id: `chart-${name}` });
+      const place = element("div", { class: "chart played", id: `chart-${name}`, tabindex: "0" });
       if (figure) {
         figure.append(place);
       } else {
@@ -151,7 +153,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
 
   async function start() {
     document.documentElement.classList.add("playing");
-    document.getElementById("explore").hidden = false;
+    for (const one of document.querySelectorAll("#explore, nav [hidden]")) one.hidden = false;
     if (page.command) document.getElementById("opens").replaceChildren(
       "A point, bar, cell or curve leads to its run on MLflow's page",
       ...(page.command.startsWith("http")

@@ -13,17 +13,28 @@
 
   // Each run with whether it reads each image of its set, and what it read of those that are drawn
   async function runs() {
-    const [bits, read] = await Promise.all([unpacked(known.bits), unpacked(known.read)]);
-    let [bit, word] = [0, 0];
-    return known.runs.map(({ r, set }) => {
-      const { n, shown } = known.sets[set];
-      const correct = Uint8Array.from({ length: n }, (_, i) =>
-        (bits[bit + (i >> 3)] >> (7 - (i & 7))) & 1);
-      bit += (n + 7) >> 3;
-      const saw = shown.map((_, i) => read[word + 2 * i] + 256 * read[word + 2 * i + 1]);
-      word += 2 * shown.length;
-      return { ...page.runs[r], set, correct, saw };
-    });
+    const sets = await Promise.all(known.sets.map(async (set, at) => {
+      const parts = await Promise.all([set.order, set.misread, set.read].map(unpacked));
+      const above = new Uint16Array(parts[2].buffer);
+      const mine = known.runs.filter((run) => run.set === at).map(({ r }, place) => ({
+        ...page.runs[r], set: at, correct: new Uint8Array(set.n).fill(1),
+        saw: set.labels.map((label, i) => (label + above[place * set.labels.length + i]) % 65536),
+      }));
+      misread(mine, new Uint32Array(parts[0].buffer), parts[1]);
+      return mine;
+    }));
+    return sets.flat().sort((one, other) => one.s - other.s);
+  }
+
+  // By steps from one misread place to the next: image by image, and run by run in each
+  function misread(mine, order, steps) {
+    let place = -1;
+    for (const step of steps) {
+      place += step;
+      if (step === 255) continue; // and goes on
+      place += 1;
+      mine[place % mine.length].correct[order[Math.floor(place / mine.length)]] = 0;
+    }
   }
 
   const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -185,6 +196,7 @@
     if (!known) {
       root.append(element("p", {}, "No two settings have predictions on record: runs of older "
         + "versions have none of what was held out; fresh=true makes them."));
+      document.documentElement.dataset.paired = "true";
       return;
     }
     const all = await runs();

@@ -1,0 +1,40 @@
+"""A chart of a page as Vega draws it, without a browser: each mark with what it says of itself."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import vl_convert
+
+from factorial.pages import charts
+
+
+class Mark(NamedTuple):
+    """`said` are a mark's values by their titles, `drawn` the attributes of its SVG element."""
+
+    layer: int
+    kind: str
+    said: dict[str, str]
+    drawn: dict[str, str]
+
+
+def marks(spec: dict[str, Any], params: dict[str, Any], **data: Any) -> list[Mark]:
+    """Of the page's data sets by their names, with its signals as they are set."""
+    known = [{**one, "value": params.get(one["name"], one["value"])} for one in spec["params"]]
+    sizes = {key: 300 for key in ("width", "height") if spec.get(key) == "container"}
+    whole = spec | sizes | {"params": known, "datasets": data}
+    svg = vl_convert.vegalite_to_svg(whole, vl_version=charts.VERSION)
+    return list(found(ElementTree.fromstring(svg), 0))
+
+
+def found(element: Element, layer: int) -> Iterator[Mark]:
+    inside = re.search(r"\blayer_(\d+)", element.get("class", ""))
+    layer = int(inside[1]) if inside else layer
+    if element.get("role") == "graphics-symbol" and "aria-label" in element.attrib:
+        pairs = (one.partition(": ") for one in element.attrib["aria-label"].split("; "))
+        said = {key: value.replace("\u2212", "-") for key, _, value in pairs}
+        yield Mark(layer, element.get("aria-roledescription", ""), said, dict(element.attrib))
+    for child in element:
+        yield from found(child, layer)

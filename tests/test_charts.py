@@ -1,0 +1,96 @@
+"""The charts that one plays with, as specs: what survives many settings and long names."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from recorded import compared, planted, product
+
+from factorial.comparison import findings
+from factorial.comparison.explore.document import Beside, document
+from factorial.comparison.findings import Findings
+
+FEW = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1])
+HIDDEN = ["[512,256,128,64,32,16]", "[512,256,128,64,32,8]", "[512,256,128,64,32,4]"]
+MANY = product(model_hidden=HIDDEN, optimizer_lr=[0.001, 0.01, 0.1], epochs=[3, 5, 8, 9],
+               precision=["bfloat16"], optimizer=["sgd", "adam"], seed=[0, 1])  # fmt: skip
+
+
+def charted(grid: list[dict[str, Any]]) -> tuple[Findings, dict[str, Any]]:
+    made = findings.find(compared(planted(grid)))
+    return made, document(made, Beside())
+
+
+def bands(spec: dict[str, Any]) -> list[dict[str, Any]]:
+    return [layer for layer in spec["layer"] if "values" in layer.get("data", {})]
+
+
+@pytest.mark.parametrize("metric", ["score", "loss"])
+def test_many_other_settings_are_bands_of_quantiles(metric: str) -> None:
+    made, told = charted(MANY)
+    spec = told["charts"][metric]
+    outer, inner, median = bands(spec)
+    assert [outer["encoding"][key]["field"] for key in ("y", "y2")] == ["q10", "q90"]
+    assert [inner["encoding"][key]["field"] for key in ("y", "y2")] == ["q25", "q75"]
+    assert median["encoding"]["y"]["field"] == "q50"
+    column = {"score": "validation/accuracy", "loss": "train/loss"}[metric]
+    runs = made.comparison.runs.assign(label=made.comparison.labels)
+    table = made.comparison.curves.merge(runs[["id", "label"]], on="id")
+    others = table[~table["label"].isin(made.board["label"][:6])]
+    means = others.groupby(["epoch", "label"])[column].mean()
+    for row in outer["data"]["values"]:
+        expected = np.percentile(means[row["epoch"]], [10, 25, 50, 75, 90])
+        assert [row[f"q{share}"] for share in (10, 25, 50, 75, 90)] == pytest.approx(
+            expected.tolist(), abs=1e-6
+        )
+    lines = [one for one in spec["layer"] if one["mark"]["type"] == "line" and "data" not in one]
+    assert "datum.s < 6 || " in lines[0]["transform"][0]["filter"]  # the best, and what is chosen
+    assert "of 66 other settings" in " ".join(spec["title"]["text"])
+    assert "of 66 other settings" in spec["description"]
+
+
+def test_few_settings_are_all_lines_and_nothing_stands_above_them() -> None:
+    _, told = charted(FEW)
+    for metric in ("score", "loss"):
+        spec = told["charts"][metric]
+        assert not bands(spec) and "title" not in spec
+        assert [one["transform"] for one in spec["layer"][:1]] == [[]]
+
+
+def test_names_on_axes_are_short_whole_and_no_two_alike() -> None:
+    made, told = charted(MANY)
+    names = [one["name"] for one in told["settings"]]
+    assert len(set(names)) == len(names) == len(made.board) == 72
+    assert all("\n" not in name for name in names)
+    spec = told["charts"]["leaderboard"]
+    axis = spec["layer"][0]["encoding"]["y"]
+    assert axis["sort"] == names and axis["axis"]["labelLimit"] == 0
+    assert spec["usermeta"]["least"] >= 6 * max(map(len, names)) + 200  # or the page scrolls it
+
+
+def test_what_all_settings_with_a_result_share_is_said_once() -> None:
+    runs = planted(FEW)
+    for run in runs:
+        if run["model"] == "linear":
+            del run["accuracy"]
+            run["failure"] = "the training loss is nan in epoch 1"
+    made = findings.find(compared([run for run in runs if "accuracy" in run] + [
+        run for run in runs if "accuracy" not in run]))  # fmt: skip
+    told = document(made, Beside())
+    assert [one["name"] for one in told["settings"]] == ["adam", "sgd"]
+    assert told["charts"]["leaderboard"]["title"]["text"] == ["all with mlp"]
+
+
+def test_panels_and_levels_of_the_map_are_called_apart() -> None:
+    _, told = charted(MANY)
+    spec = told["charts"]["map"]
+    encoding = spec["spec"]["layer"][0]["encoding"]
+    for channel, field in (("x", "column"), ("y", "row")):
+        levels = encoding[channel]["sort"]
+        assert len(set(levels)) == len(levels) > 1 and max(map(len, levels)) <= 20
+        assert {cell[field] for cell in told["cells"]} == set(levels)
+        assert encoding[channel]["axis"]["labelLimit"] == 0
+    panels = spec["facet"]["sort"]
+    assert len(set(panels)) == len(panels) == 6
+    assert {cell["panel"] for cell in told["cells"]} == set(panels)
+    assert spec["usermeta"]["panel"] >= 6 * max(map(len, panels))
