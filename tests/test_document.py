@@ -141,41 +141,6 @@ def test_of_the_best_settings_it_is_read_what_ranked_them(
     assert {place: len(runs) for place, runs in made.settings.items()} == {0: 1, 1: 2, 2: 2}
 
 
-def test_the_page_has_a_bit_for_each_image_of_each_run(found: Findings, read: Readings) -> None:
-    fewer = replace(read, runs=read.runs[1:], missing=1)
-    told = document(found, Beside(readings=fewer))
-    seen = told["evidence"]
-    kept = [told["runs"][one["r"]]["run"] for one in seen["runs"]]
-    assert kept == [one.run for one in fewer.runs]
-    width = -(-COUNT // 8)
-    packed = np.frombuffer(unpacked(seen["bits"]), np.uint8).reshape(len(fewer.runs), width)
-    bits = np.unpackbits(packed, axis=1)[:, :COUNT].astype(bool)
-    assert (bits == np.stack([one.correct for one in fewer.runs])).all()
-    names = ["set 1", "set 0"]  # the first one's run is left out
-    assert [names[one["set"]] for one in seen["runs"]] == [one.read.images for one in fewer.runs]
-    assert [one["n"] for one in seen["sets"]] == [COUNT] * 2
-    drawn = [one["shown"] for one in seen["sets"]]
-    assert drawn[0] != drawn[1]
-    expected = np.concatenate([
-        one.read.predicted[drawn[names.index(one.read.images)]] for one in fewer.runs
-    ])  # fmt: skip
-    assert np.frombuffer(unpacked(seen["read"]), "<u2").tolist() == expected.tolist()
-    assert (seen["missing"], seen["beyond"]) == (1, 0)
-
-
-def test_the_best_settings_are_kept_whole_as_far_as_there_is_room(
-    found: Findings, read: Readings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sizes = [len(zlib.compress(np.packbits(one.correct).tobytes())) for one in read.runs]
-    monkeypatch.setattr(evidence, "BITS", sum(sizes[:4]) + 1)
-    kept = evidence.within(read.runs)
-    assert [one.setting for one in kept] == [0, 0, 1, 1]
-    seen = document(found, Beside(readings=replace(read, beyond=7)))["evidence"]
-    assert (len(seen["runs"]), seen["beyond"]) == (4, 7 + len(read.runs) - 4)
-    monkeypatch.setattr(evidence, "BITS", sum(sizes[:2]) + 1)  # one setting is no pair
-    assert document(found, Beside(readings=read))["evidence"] is None
-
-
 def test_the_page_has_a_table_of_students_t() -> None:
     expected = [stats.t.ppf(0.975, 500 / step) for step in range(1, 501)]
     assert evidence.students() == pytest.approx([stats.norm.ppf(0.975), *expected], abs=1e-6)
@@ -355,7 +320,7 @@ def test_intervals_are_drawn_from_end_to_end_and_only_where_there_are_any(few: F
 
 
 def test_what_costs_nothing_that_is_known_is_not_drawn_against_its_cost(few: Findings) -> None:
-    spec = specs.against("seconds", "cost", "time", "accuracy")
+    spec = specs.against("seconds", "cost", "time", few)
     settings = rows(4)
     settings[2] |= {"seconds": 0.0}
     drawn = marks(spec, {}, settings=settings)
@@ -363,24 +328,6 @@ def test_what_costs_nothing_that_is_known_is_not_drawn_against_its_cost(few: Fin
     lines = [abs(float(mark.drawn["y2"])) for mark in drawn if mark.kind == "rule mark"]
     up = [float(one.drawn["transform"].rstrip(")").split(",")[1]) for one in points(drawn).values()]
     assert lines == pytest.approx([up[1] - up[0]] * 3, rel=0.01)
-
-
-def test_curves_of_the_best_six_are_seen_or_of_what_is_chosen() -> None:
-    data = [{"s": s, "label": f"o{s}", "run": str(s), "seed": 0, "epoch": epoch, "told": "",
-             "loss": epoch - 1} for s in range(8) for epoch in (1, 2, 3)]  # fmt: skip
-    spec = specs.curve("loss", "loss", "log")
-
-    def lines(*chosen: int) -> dict[str, tuple[float, str, int]]:
-        drawn = marks(spec, {"chosen": list(chosen), "colors": {}}, points=data)
-        return {one.said["setting"]:
-                (float(one.drawn.get("opacity", 1)), one.drawn["stroke"], one.drawn["d"].count("L"))
-                for one in drawn if one.kind == "line mark"}  # fmt: skip
-
-    none, some = lines(), lines(0, 7)
-    assert [one[0] for one in none.values()] == [1] * 6 + [0.18] * 2
-    assert none["o0"][1] == BLUE and none["o7"][1] == GREY
-    assert {one[2] for one in none.values()} == {1}  # a loss of nothing is on no log axis
-    assert [one[0] for one in some.values()] == [1, *[0.18] * 6, 1]
 
 
 def test_there_is_a_chart_for_what_is_on_record_alone(few: Findings) -> None:

@@ -111,7 +111,7 @@ def test_eight_processes_write_to_one_database_and_nothing_is_lost(outputs: Path
         assert run.info.status == "FINISHED"
         points = client(outputs).get_metric_history(run.info.run_id, "train/loss")
         assert [point.step for point in points] == [1, 2]
-        assert (len(run.data.params), len(run.data.metrics)) == (29, 11)
+        assert (len(run.data.params), len(run.data.metrics)) == (30, 11)
 
 
 @pytest.mark.parametrize("word", ["workers=0", "workers=two", "threads=-1", "threads=1.5"])
