@@ -141,6 +141,7 @@ def test_moves_are_of_the_seed_and_the_epoch_and_of_nothing_else() -> None:
     assert len(first.unique(dim=0)) == 2000
 
 
+@pytest.mark.slow
 def test_the_options_of_the_group() -> None:
     assert configured("augmentation=shift").augmentation == Augmentation(2, 0, 0, 0, 0)
     assert configured("augmentation=affine").augmentation == Augmentation(2, 10, 0.1, 10, 0)

@@ -25,6 +25,7 @@ def bands(spec: dict[str, Any]) -> list[dict[str, Any]]:
     return [layer for layer in spec["layer"] if "values" in layer.get("data", {})]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["score", "loss"])
 def test_many_other_settings_are_bands_of_quantiles(metric: str) -> None:
     made, told = charted(MANY)
@@ -57,6 +58,7 @@ def test_few_settings_are_all_lines_and_nothing_stands_above_them() -> None:
         assert [one["transform"] for one in spec["layer"][:1]] == [[]]
 
 
+@pytest.mark.slow
 def test_names_on_axes_are_short_whole_and_no_two_alike() -> None:
     made, told = charted(MANY)
     names = [one["name"] for one in told["settings"]]
@@ -81,6 +83,7 @@ def test_what_all_settings_with_a_result_share_is_said_once() -> None:
     assert told["charts"]["leaderboard"]["title"]["text"] == ["all with mlp"]
 
 
+@pytest.mark.slow
 def test_panels_and_levels_of_the_map_are_called_apart() -> None:
     _, told = charted(MANY)
     spec = told["charts"]["map"]

@@ -56,6 +56,7 @@ def test_what_was_saved_comes_back(trunk: Trunk) -> None:
     assert same(found[1], TREE)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -161,6 +162,7 @@ def test_a_damaged_state_is_set_aside_and_the_one_before_taken(
     assert names(trunk) == ["final-1.safetensors", "final-2.damaged"]
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_no_flipped_bit_goes_unnoticed(

@@ -81,6 +81,7 @@ def test_a_registered_model_outlives_it(tmp_path: Path) -> None:
     assert client(tmp_path).get_model_version("digits", version.version).status == "READY"
 
 
+@pytest.mark.slow
 def test_what_is_damaged_or_half_written_goes(store: Store, tmp_path: Path) -> None:
     kept = state(tmp_path, FINISHED, "final-3.safetensors")
     gone = [state(tmp_path, FINISHED, name)
@@ -124,6 +125,7 @@ def test_whatever_it_does_not_know_stays(store: Store, tmp_path: Path) -> None:
     assert before <= left(tmp_path)
 
 
+@pytest.mark.slow
 def test_cleaning_changes_nothing_on_record(store: Store, tmp_path: Path) -> None:
     (
         state(tmp_path, FINISHED, "final-1.safetensors"),

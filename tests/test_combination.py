@@ -39,6 +39,7 @@ def test_composing_any_words_setting_by_setting_equals_hydras_own(words: list[st
     assert Composer(by_hydra)(words) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [

@@ -84,6 +84,7 @@ def test_leaving_runs_what_was_to_run_at_the_end(gone: str) -> None:
     assert outcome(f"{EXIT}{gone}cli.leave(3)") == (3, "ran\n")
 
 
+@pytest.mark.slow
 def test_exit_functions_run_once_and_say_whether_they_did() -> None:
     said = "print(compat.run_exit_functions(), flush=True)"
     assert outcome(f"{EXIT}{said}; os._exit(0)") == (0, "ran\nTrue\n")

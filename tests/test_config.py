@@ -132,6 +132,7 @@ CONVERTED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("key", "value"), CONVERTED)
 def test_no_value_is_converted_to_the_type_of_its_key(key: str, value: Any) -> None:
     composed = asked().composed
@@ -319,6 +320,7 @@ def test_a_reference_that_leads_nowhere_is_named_as_written(value: str) -> None:
         parse(asked(f"seed={value}").composed)
 
 
+@pytest.mark.slow
 def test_what_is_taken_out_of_the_config_is_named() -> None:
     for word, key in {"~seed": "seed", "~model": "model", "~data.name": "data.name"}.items():
         with pytest.raises(BadInput, match=f"^{key} is not set: allowed is "):

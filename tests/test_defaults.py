@@ -97,6 +97,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recipe
     return of
 
 
+@pytest.mark.slow
 def test_an_own_class_may_tell_apart_what_python_can(own: Callable[..., Recipe]) -> None:
     levels: list[dict[str, Any]] = [
         {}, {"depth": 1.0}, {"depth": True}, {"depth": "1"}, {"depth": 2}, {"depth": 2.0},

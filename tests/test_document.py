@@ -290,6 +290,7 @@ def points(drawn: list[Mark]) -> dict[str, Mark]:
     return {mark.said["setting"]: mark for mark in drawn if mark.kind == "point"}
 
 
+@pytest.mark.slow
 def test_the_leaderboard_has_its_first_settings_in_order_and_those_that_are_chosen(
     few: Findings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -444,6 +444,7 @@ def test_images_that_tell_settings_apart_come_first(made: Made) -> None:
     assert set(shown) == {i for i in kept if 0 < read[:, i].sum() < len(read)}
 
 
+@pytest.mark.slow
 def test_a_sheet_of_images_has_a_limit(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = sprite.drawn([made[1].readings.runs])
     monkeypatch.setattr(sprite, "BYTES", len(whole.content) // 2)

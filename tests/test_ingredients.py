@@ -48,6 +48,7 @@ def equal(left: torch.nn.Module, right: torch.nn.Module) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", INGREDIENTS)
 def test_stopped_in_mid_epoch_and_gone_on_equals_never_stopped(name: str) -> None:
     words = [*INGREDIENTS[name], "data.batch_size=400", "epochs.count=3"]

@@ -37,6 +37,7 @@ def called(run: Any) -> tuple[str, str | None, dict[str, str]]:
     return run.info.run_name, run.data.tags.get("mlflow.note.content"), own(run)
 
 
+@pytest.mark.slow
 def test_a_run_is_called_what_was_typed(outputs: Path) -> None:
     bring(outputs, *LINEAR)
     words = ["name=first try", "note=slow, but sure", "tags.paper=3", "tags.who.else=anna"]
@@ -81,6 +82,7 @@ def test_what_answers_from_the_record_gets_what_it_has_not(
     assert called(one) == ("first", "n", {"a": "1", "b": "3"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_described", [True, False])
 def test_what_was_left_behind_is_called_so_too(is_described: bool, outputs: Path) -> None:
     """Described already, or not yet."""
@@ -230,6 +232,7 @@ def test_the_report_begins_with_the_name_and_the_note_as_text(tmp_path: Path) ->
     assert "[a](" not in markdown
 
 
+@pytest.mark.slow
 def test_a_sweep_is_found_by_its_name(tmp_path: Path) -> None:
     store = opened(tmp_path)
     runs = [planted(product(model=["linear", "mlp"], seed=[seed])) for seed in range(3)]

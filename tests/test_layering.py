@@ -73,6 +73,7 @@ def test_imports_point_down(file: Path) -> None:
         assert ROOMS.index(other.split(".")[0]) <= height, f"{file} imports {other}"
 
 
+@pytest.mark.slow
 def test_no_import_leads_back() -> None:
     """Modules of one room are in an order too."""
     graph = {".".join(f.relative_to(PACKAGE).with_suffix("").parts): own(f) for f in FILES}

@@ -53,6 +53,7 @@ def test_a_word_of_factorials_own_finds_nothing(tmp_path: Path, listed: List) ->
             listed(f"find={word}")
 
 
+@pytest.mark.slow
 def test_a_sweep_is_found_by_what_is_said_of_it_or_of_one_of_its_runs(
     tmp_path: Path, listed: List
 ) -> None:
@@ -92,6 +93,7 @@ def test_a_filter_is_mlflows_with_slashes_as_they_are(
     assert [row[0] for row in listed(f"filter={written}")] == [good.id[:12]]
 
 
+@pytest.mark.slow
 def test_all_that_is_asked_for_holds_of_one_run(tmp_path: Path, listed: List) -> None:
     store = opened(tmp_path)
     for seed, name in enumerate(("first", "other")):

@@ -67,6 +67,7 @@ def test_a_sweep_is_the_same_for_the_same_set_of_combinations_alone(tmp_path: Pa
     assert len(set(ids)) == 6
 
 
+@pytest.mark.slow
 def test_what_one_combination_refuses_fails_it_alone_and_an_option_that_is_not_there_all(
     tmp_path: Path,
 ) -> None:
@@ -112,6 +113,7 @@ def test_factors_are_the_settings_with_several_levels(tmp_path: Path) -> None:
     assert level_rows(few) == [{"epochs": "1"}, {"epochs": "5"}]
 
 
+@pytest.mark.slow
 def test_what_was_typed_for_some_alone_has_its_recorded_level_in_the_others(tmp_path: Path) -> None:
     """As a preset's systems do: each sets what it changes, and the rest is as it stands."""
     systems = [["optimizer.lr=1e-2"], ["schedule=cosine"], ["model.hidden=[8, 9]", "clip_norm=2"]]

@@ -154,6 +154,7 @@ def own(name: str, *words: str, under: str = "mine") -> Config:
     return configured(*LINEAR, "allow=[test_metrics]", *given, *words)
 
 
+@pytest.mark.slow
 def test_what_a_function_does_changes_neither_training_nor_the_others() -> None:
     plain, rows = trained(configured(*LINEAR, "metrics=all"))
     config = own("spoiling", "metrics=all", under="a")
@@ -167,6 +168,7 @@ def test_what_a_function_does_changes_neither_training_nor_the_others() -> None:
     assert torch.equal(trainer.final(state.model, digits(config).test, config)[1], wanted)
 
 
+@pytest.mark.slow
 def test_a_draw_is_the_same_again_whatever_else_is_measured() -> None:
     alone, beside = own("spoiling"), own("spoiling", "metrics=all")
     draws = [[row.validation.metrics["mine"] for row in trained(one)[1] if row.validation]
@@ -222,6 +224,7 @@ def late(logits: Tensor, labels: Tensor) -> float:
     return 0.5
 
 
+@pytest.mark.slow
 def test_a_check_has_an_example_of_each_class_and_blank_images_are_not_measured() -> None:
     measuring.check(own("unknown"))
     for name in ("unknown", "failing"):
@@ -276,6 +279,7 @@ def identified(config: Config) -> Recipe:
     return identify(config, "data", sizes.validation_examples(config.data), "cpu")
 
 
+@pytest.mark.slow
 def test_no_metric_is_no_part_of_a_recipe_and_each_one_is_of_id_and_trunk() -> None:
     plain = identified(configured())
     assert "metrics" not in plain.document["config"]
@@ -302,6 +306,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 TYPED = ["+metrics.brier._target_=brier_metrics.brier", "+metrics.brier.higher_is_better=false"]
 
 
+@pytest.mark.slow
 def test_the_source_of_an_own_function_is_part_of_its_recipe_and_its_defaults_are(
     module: Path,
 ) -> None:
@@ -322,6 +327,7 @@ def histories(folder: Path, run: str, name: str) -> dict[int, float]:
     return {point.step: point.value for point in client(folder).get_metric_history(run, name)}
 
 
+@pytest.mark.slow
 def test_an_own_function_is_recorded_of_every_epoch_and_answered_from_the_record(
     outputs: Path, module: Path
 ) -> None:
@@ -391,6 +397,7 @@ def test_what_is_no_number_in_an_epoch_is_recorded_as_such_and_replays(outputs: 
     assert replay.replay(store(outputs), run, settings).kind == "identical"
 
 
+@pytest.mark.slow
 def test_what_fails_in_the_middle_fails_its_run_with_one_line(outputs: Path) -> None:
     given = ["+metrics.mine._target_=test_metrics.late", "+metrics.mine.higher_is_better=true"]
     made = bring(outputs, *LINEAR, *given, "epochs=2")

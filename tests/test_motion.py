@@ -111,6 +111,7 @@ def path(surface: str, *typed: str) -> Path:
     return found
 
 
+@pytest.mark.slow
 def test_these_are_the_options_of_the_group() -> None:
     assert set(OPTIMIZERS) == {file.stem for file in (CONF / "optimizer").glob("*.yaml")}
     assert list(wanted().optimizers) == sorted(OPTIMIZERS)
@@ -300,6 +301,7 @@ def add(folder: File, name: str, text: str) -> None:
     (folder / "conf" / "optimizer" / f"{name}.yaml").write_text(text)
 
 
+@pytest.mark.slow
 def test_an_option_added_to_the_group_appears(own: File) -> None:
     add(own, "adamax", "_target_: torch.optim.Adamax\n")
     assert list(wanted().optimizers) == sorted([*OPTIMIZERS, "adamax"])
@@ -344,6 +346,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_an_option_that_no_run_can_have_is_left_out_of_all_and_refused_by_name(
     own: File, name: str, capsys: pytest.CaptureFixture[str]
@@ -377,6 +380,7 @@ def test_a_class_of_ones_own_is_trusted_as_the_file_that_names_it(own: File) -> 
     assert found.positions[:, 0].tolist() == [-9, -8.5, -8, -7.5, -7]
 
 
+@pytest.mark.slow
 def test_an_option_that_cannot_walk_is_left_out_of_all_and_refused_by_name(
     own: File, capsys: pytest.CaptureFixture[str]
 ) -> None:

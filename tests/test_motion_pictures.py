@@ -166,6 +166,7 @@ def test_the_ground_fills_the_map() -> None:
     assert corners == {"x": -10, "x2": 4, "y": -2.5, "y2": 2.5}
 
 
+@pytest.mark.slow
 def test_a_page_shows_the_best_first_and_then_all_and_its_table_has_every_path(
     tmp_path: File, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ def test_a_long_level_is_cut_where_it_is_like_the_others(
         assert naming.fitted(levels, 24) == shown
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.text("ab,", max_size=40), min_size=1, max_size=12), st.integers(8, 30))
 def test_levels_that_differ_never_read_alike_and_all_fit(levels: list[str], widest: int) -> None:

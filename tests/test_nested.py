@@ -143,6 +143,7 @@ def test_what_is_nested_within_what() -> None:
     assert nesting(mixed[FACTORS]) == {"model.activation": "model"}
 
 
+@pytest.mark.slow
 def test_a_report_shows_what_has_no_level_as_such() -> None:
     grid = [
         {"model": model, "model.activation": activation, "optimizer": optimizer, "seed": seed}

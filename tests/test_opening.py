@@ -44,6 +44,7 @@ def test_a_title_says_the_factors_the_data_and_the_date() -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_title_names_data_that_vary_and_counts_factors_beyond_the_third() -> None:
     levels = product(model=["a", "b"], data=["digits", "mnist"], optimizer=["a", "b"],
                      optimizer_lr=[1, 2], epochs=[1, 2], precision=[1, 2], seed=[0])  # fmt: skip

@@ -241,6 +241,7 @@ def configured(*typed: str) -> Config:
     return composed(*typed).parse()
 
 
+@pytest.mark.slow
 def test_facts_are_the_datas_own_and_wrong_ones_are_refused(tmp_path: Path) -> None:
     file = written(tmp_path, "npz")
     config = configured("data=npz", f"data.file={file}", "epochs=2")
@@ -254,6 +255,7 @@ def test_facts_are_the_datas_own_and_wrong_ones_are_refused(tmp_path: Path) -> N
     assert [*map(len, (splits.train, splits.validation, splits.test))] == [36, 4, 12]
 
 
+@pytest.mark.slow
 def test_a_process_reads_the_data_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file, asked, opened = written(tmp_path, "npz"), [], arrays.opened
 
@@ -294,6 +296,7 @@ def test_data_of_ones_own_have_an_experiment_of_their_own(
     assert configured(word, *more).tracking.experiment == experiment
 
 
+@pytest.mark.slow
 def test_a_place_is_no_part_of_a_recipe_and_the_sources_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

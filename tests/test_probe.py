@@ -38,6 +38,7 @@ def test_a_rate_is_the_products_done_by_the_time_they_took(monkeypatch: pytest.M
     assert probe.rate(CPU, torch.float32) == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_plan_says_it_once_for_each_precision_that_is_asked_for(
     outputs: object, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ def test_a_tie_of_all_names_the_lowest() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranking", [LOSS, UP, Ranking("mine", higher=False)])
 def test_every_figure_is_drawn_and_says_what_ranks(ranking: Ranking) -> None:
     levels = product(optimizer_lr=[0.1, 0.01], optimizer=["sgd", "adam"], seed=[0, 1])

@@ -68,6 +68,7 @@ def test_no_write_divides_a_row(store: Store, monkeypatch: pytest.MonkeyPatch) -
     assert sizes == [142 * 7, 142 * 7, 16 * 7]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "profile",
     ["1e999", '{"train": 1e999}', '{"train": NaN}', '{"train": -1}', "[" * 9000, '{"train": "1"}',

@@ -227,6 +227,7 @@ def test_randomness_inside_a_model_is_derived_too() -> None:
 MODELS = sorted(file.stem for file in (CONF / "model").glob("*.yaml"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "optimizer"), itertools.product(MODELS, OPTIMIZERS))
 def test_every_model_trains_with_every_optimizer(model: str, optimizer: str) -> None:
     config = configured(f"model={model}", f"optimizer={optimizer}")

@@ -139,6 +139,7 @@ TYPED = [
 ]
 
 
+@pytest.mark.slow
 def test_a_class_of_a_file_is_allowed_by_that_and_one_within_a_typed_value_is_not() -> None:
     composed = OmegaConf.create({"model": {"_target_": "mine.Model", "in": [{"_target_": "a.B"}]}})
     assert filed(composed, ["model=mine", "seed=3"]) == ("mine.Model", "a.B")
