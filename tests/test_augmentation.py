@@ -86,11 +86,14 @@ def test_what_is_drawn_fills_its_bounds_evenly(
         if bound:
             assert drawn.mean().abs() < 0.05 * bound
             assert drawn.std() == pytest.approx(bound / math.sqrt(3), rel=0.05)  # uniform
+    together = torch.stack([angle, scale, shear])[torch.tensor(most) > 0]
+    if len(together) > 1:  # each its own
+        assert (together.corrcoef() - torch.eye(len(together))).abs().max() < 0.1
 
 
-def by_keys(knots: Tensor, side: int) -> np.ndarray:
-    """[4, 4] -> [side, side], the outer ones at the corners: Keys' cubic convolution (1981) with
-    a = -0.75, neighbours beyond the border as those on it."""
+def keys(side: int) -> np.ndarray:
+    """[side, 4]: how much each knot weighs at each pixel, the outer ones at the ends: Keys' cubic
+    convolution (1981) with a = -0.75, neighbours beyond the border as those on it."""
     weights = np.zeros((side, 4))
     for place in range(side):
         at = place * 3 / (side - 1)
@@ -99,21 +102,31 @@ def by_keys(knots: Tensor, side: int) -> np.ndarray:
             near = 1.25 * away**3 - 2.25 * away**2 + 1
             far = -0.75 * away**3 + 3.75 * away**2 - 6 * away + 3
             weights[place, min(max(knot, 0), 3)] += near if away <= 1 else far
-    return weights @ knots.double().numpy() @ weights.T
+    return weights
+
+
+def by_keys(knots: Tensor, height: int, width: int) -> np.ndarray:
+    """[4, 4] -> [height, width]."""
+    return keys(height) @ knots.double().numpy() @ keys(width).T
 
 
 def test_a_bent_image_comes_from_where_the_move_and_the_field_between_the_knots_say() -> None:
-    images = torch.rand(20, 1, 13, 13, generator=torch.Generator().manual_seed(0))
+    height, width = 13, 17
+    images = torch.rand(20, 1, height, width, generator=torch.Generator().manual_seed(0))
     settings = Augmentation(shift=2, rotation=20, scale=0.2, shear=20, elastic=2)
     drawn = moves(settings, 20, seed=0, epoch=1)
     assert drawn is not None and drawn.shape == (20, 2, 3 + 16)
-    rows, columns = np.mgrid[:13, :13] - 6.0
+    rows, columns = np.mgrid[:height, :width].astype(float)
+    rows, columns = rows - (height - 1) / 2, columns - (width - 1) / 2
     for image, move, got in zip(images[:, 0], drawn, moved(images, drawn)[:, 0], strict=True):
         (a, b, c), (d, e, f) = move[:, :3].double().tolist()
-        right, down = (by_keys(knots.reshape(4, 4), 13) for knots in move[:, 3:])
+        right, down = (by_keys(knots.reshape(4, 4), height, width) for knots in move[:, 3:])
         x, y = a * columns + b * rows + c + right, d * columns + e * rows + f + down
         wanted = map_coordinates(
-            image.double().numpy(), [y + 6, x + 6], order=1, mode="grid-constant"
+            image.double().numpy(),
+            [y + (height - 1) / 2, x + (width - 1) / 2],
+            order=1,
+            mode="grid-constant",
         )
         torch.testing.assert_close(got.double(), torch.from_numpy(wanted), rtol=0, atol=2e-5)
 
