@@ -141,6 +141,28 @@ def test_of_the_best_settings_it_is_read_what_ranked_them(
     assert {place: len(runs) for place, runs in made.settings.items()} == {0: 1, 1: 2, 2: 2}
 
 
+def test_the_page_has_what_each_run_read_of_the_images_that_are_drawn(
+    found: Findings, read: Readings
+) -> None:
+    fewer = replace(read, runs=read.runs[1:], missing=1)
+    told = document(found, Beside(readings=fewer))
+    seen = told["evidence"]
+    assert [told["runs"][one["r"]]["run"] for one in seen["runs"]] == [o.run for o in fewer.runs]
+    names = ["set 1", "set 0"]  # the first one's run is left out
+    assert [names[one["set"]] for one in seen["runs"]] == [one.read.images for one in fewer.runs]
+    assert (seen["missing"], seen["beyond"]) == (1, 0)
+    for name, one in zip(names, seen["sets"], strict=True):
+        expected = [run.read.predicted[one["shown"]].tolist() for run in fewer.runs
+                    if run.read.images == name]  # fmt: skip
+        above = np.frombuffer(unpacked(one["read"]), "<u2").reshape(len(expected), -1)
+        assert ((above + np.array(one["labels"])) % 2**16).tolist() == expected
+
+
+def test_one_setting_is_no_pair(found: Findings, read: Readings) -> None:
+    alone = replace(read, runs=[one for one in read.runs if one.setting == 0])
+    assert document(found, Beside(readings=alone))["evidence"] is None
+
+
 def test_the_page_has_a_table_of_students_t() -> None:
     expected = [stats.t.ppf(0.975, 500 / step) for step in range(1, 501)]
     assert evidence.students() == pytest.approx([stats.norm.ppf(0.975), *expected], abs=1e-6)
