@@ -134,18 +134,24 @@ def test_gradients_are_scaled_to_the_norm_where_they_are_longer() -> None:
 
 
 def test_what_is_evaluated_is_the_average_of_the_weights_behind_each_step() -> None:
-    """a = decay * a + (1 - decay) * w, from the first step's weights on; the model goes its way."""
-    config = configured(*SMALL, "ema_decay=0.75")
-    state, splits, (row,) = trained(*SMALL, "ema_decay=0.75")
+    """a = d * a + (1 - d) * w, from the first step's weights on, d growing with the steps behind it
+    to the decay asked for; the model goes its way."""
+    config = configured(*SMALL, "ema_decay=0.25")
+    state, splits, (row,) = trained(*SMALL, "ema_decay=0.25")
     plain, _, _ = trained(*SMALL)
     assert equal(state.model, plain.model)
-    beside, average = trainer.start(config, CPU), []
-    for _, images, labels in batches(config, splits):
+    beside, average, decays = trainer.start(config, CPU), [], []
+    for step, (_, images, labels) in enumerate(batches(config, splits)):
         beside.optimizer.zero_grad()
         F.cross_entropy(beside.model(images), labels).backward()
         beside.optimizer.step()
         weights = [weight.detach().clone() for weight in beside.model.parameters()]
-        average = [0.75 * a + 0.25 * w for a, w in zip(average or weights, weights, strict=True)]
+        decays.append(min(0.25, (1 + step) / (10 + step)))
+        average = [
+            decays[-1] * a + (1 - decays[-1]) * w
+            for a, w in zip(average or weights, weights, strict=True)
+        ]
+    assert decays[1] < 0.25 == decays[-1]
     for one, other in zip(state.evaluated.parameters(), average, strict=True):
         torch.testing.assert_close(one.detach(), other, rtol=1e-5, atol=1e-6)
     assert row.validation == trainer.evaluate(state.evaluated, splits.validation, "float32")

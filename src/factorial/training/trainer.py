@@ -95,10 +95,20 @@ def start(config: Config, device: torch.device) -> State:
 
 
 def averaged(model: nn.Module, decay: float | None) -> AveragedModel | None:
-    """The exponential moving average of a model's weights and buffers; the first step copies."""
+    """The exponential moving average of a model's weights and buffers; the first step copies.
+
+    Behind n steps its decay is (1 + n) / (10 + n), at most `decay` (as of TensorFlow's
+    ExponentialMovingAverage with num_updates): a short run's average holds little of its start.
+    """
     if decay is None:
         return None
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+    def blend(averages: Any, weights: Any, steps: Any) -> None:
+        behind = int(average.n_averaged)  # on the CPU, unlike `steps`: no wait for the device
+        get_ema_multi_avg_fn(min(decay, (1 + behind) / (10 + behind)))(averages, weights, steps)
+
+    average = AveragedModel(model, multi_avg_fn=blend, use_buffers=True)
+    return average
 
 
 def fit(state: State, data: Data, config: Config) -> Iterator[Position | Epoch]:
