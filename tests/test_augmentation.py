@@ -158,6 +158,6 @@ def test_moves_are_of_the_seed_and_the_epoch_and_of_nothing_else() -> None:
 def test_the_options_of_the_group() -> None:
     assert configured("augmentation=shift").augmentation == Augmentation(2, 0, 0, 0, 0)
     assert configured("augmentation=affine").augmentation == Augmentation(2, 10, 0.1, 10, 0)
-    assert configured("augmentation=elastic").augmentation == Augmentation(2, 10, 0.1, 10, 1)
+    assert configured("augmentation=elastic").augmentation == Augmentation(1, 7, 0.1, 5, 1)
     turned = configured("augmentation.rotation=5.5").augmentation
     assert turned == Augmentation(0, 5.5, 0, 0, 0)

@@ -195,6 +195,31 @@ def test_what_is_chosen_on_the_leaderboard_stands_out_in_every_chart(page: Page)
 
 
 @pytest.mark.slow
+def test_what_is_chosen_has_a_ring_in_every_figure_that_stays_as_drawn(page: Page) -> None:
+    rings = {"interactions": 3, "charts": 1, "sensitivity": 1, "gradients": 1}
+    for setting in ("3", "2"):
+        page.locator(f"input[data-setting='{setting}']").check()
+        for figure, count in rings.items():
+            found = page.locator(f"#{figure} rect[data-setting='{setting}']")
+            assert found.count() == count, figure
+    marks = json.loads(page.locator("#document").text_content() or "")["marks"]
+    (box,) = (mark["box"] for mark in marks["sensitivity"] if 3 in mark["of"])
+    image, ring = (page.locator(f"#sensitivity {what}").bounding_box()
+                   for what in ("img", "rect[data-setting='3']"))  # fmt: skip
+    assert image is not None
+    assert ring is not None
+    left = image["x"] + (box[0] + box[2] / 2) * image["width"]
+    top = image["y"] + (box[1] + box[3] / 2) * image["height"]
+    assert ring["x"] + ring["width"] / 2 == pytest.approx(left, abs=1)
+    assert ring["y"] + ring["height"] / 2 == pytest.approx(top, abs=1)
+    colors = {page.locator(f"#charts rect[data-setting='{one}']").get_attribute("stroke")
+              for one in (2, 3)}  # fmt: skip
+    assert len(colors) == 2
+    page.locator("#none-chosen").click()
+    assert page.locator("rect[data-setting]").count() == 0
+
+
+@pytest.mark.slow
 def test_the_map_shows_the_score_that_one_asks_for(page: Page, made: Made) -> None:
     found = made[0]
     runs = found.comparison.runs.assign(label=found.comparison.labels)

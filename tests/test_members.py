@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 import pytest
+import torch
 from composing import asked
 from running import trial
 
@@ -15,7 +16,6 @@ from factorial.settings.messages import BadInput
 
 LINEAR = ["model=linear", "optimizer=sgd"]
 SIGN = """
-import torch
 
 class SignSGD(torch.optim.SGD):
     def __init__(self, params, lr):
@@ -41,12 +41,13 @@ def members(folder: Path, *grid: list[str]) -> list[Member]:
 
 @pytest.mark.slow
 def test_combinations_that_say_the_same_in_other_words_are_one(tmp_path: Path) -> None:
+    kind = "cuda" if torch.cuda.is_available() else "cpu"
     same = members(
         tmp_path,
         [*LINEAR, "optimizer.lr=0.1"],
         [*LINEAR, "optimizer.lr=0.5"],
         [*LINEAR, "optimizer.lr=1e-1"],
-        [*reversed(LINEAR), "optimizer.lr=0.10", "device=cpu"],
+        [*reversed(LINEAR), "optimizer.lr=0.10", f"device={kind}"],
     )
     assert distinct(same) == same[:2]
     numbered = members(tmp_path, *([*LINEAR, f"device.threads={n}"] for n in (1, 2, 1)))

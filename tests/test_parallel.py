@@ -116,8 +116,9 @@ def mortal(outputs: Path, tmp_path: Path) -> list[str]:
 
 LAUNCHERS = {
     "parallel": ["hydra/launcher=parallel", "hydra.launcher.workers=2"],
-    "processes": ["hydra/launcher=processes"],
-    "gives up": ["hydra/launcher=processes", "hydra.launcher.gives_up=true"],
+    # forked by a process that may have touched a card, which its children then can't
+    "processes": ["hydra/launcher=processes", "device=cpu"],
+    "gives up": ["hydra/launcher=processes", "hydra.launcher.gives_up=true", "device=cpu"],
 }
 
 

@@ -30,6 +30,7 @@ from factorial.comparison.figures import (
     leaderboard,
     maps,
     misread,
+    places,
     sensitivity,
     style,
 )
@@ -135,15 +136,17 @@ def write(
         listed.to_csv(made / "runs.csv", index=False)
         (made / "metrics.json").write_text(json.dumps(metrics(findings), indent=1) + "\n")
         told = context(findings, seen, pictures, notes, around)
+        marks = {picture["name"]: picture["marks"] for picture in pictures if picture["marks"]}
+        played = document(findings, around) | {"marks": marks}
         for name in PAGES:
-            told["explore"] = document(findings, around) if name.endswith(".html") else None
+            told["explore"] = played if name.endswith(".html") else None
             page = template(PACKAGE, name).render(told)
             (made / name).write_text(page, encoding="utf-8")
 
 
 def draw(
     findings: Findings, seen: Predictions | None, folder: Path
-) -> tuple[list[dict[str, str]], list[str]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Every figure of the findings, and of what the winner misreads."""
     of = findings.comparison.ranking
     said = {
@@ -160,9 +163,9 @@ def draw(
 
 def draw_each(
     wanted: Sequence[Wanted], say: Callable[[str], str], folder: Path
-) -> tuple[list[dict[str, str]], list[str]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Every figure that has something to show, and notes: its name, title, a data URI of it, what
-    is to be seen on it in words, and the `least` width in pixels at which it can be read.
+    is to be seen on it in words, the `least` width in pixels at which it can be read, its marks.
 
     A figure that fails costs itself alone, and a note says so.
     """
@@ -174,7 +177,8 @@ def draw_each(
                     style.save(drawn, folder, name)
                     uri, least = embedded.uri(folder, name), style.least_width(drawn)
                     texts = {"name": name, "title": title, "alt": say(name)}
-                    shown.append({**texts, "uri": uri, "least": f"{least:.0f}"})
+                    seen = {"least": f"{least:.0f}", "marks": places.found(drawn)}
+                    shown.append({**texts, "uri": uri, **seen})
             except Exception as error:  # whatever it is, the numbers are there all the same
                 notes.append(f"the figure {title!r} can't be drawn: {reason(error)}")
     return shown, notes
@@ -183,7 +187,7 @@ def draw_each(
 def context(
     findings: Findings,
     seen: Predictions | None,
-    pictures: Sequence[dict[str, str]],
+    pictures: Sequence[dict[str, Any]],
     notes: Sequence[str],
     around: Beside,
 ) -> dict[str, Any]:

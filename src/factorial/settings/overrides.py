@@ -133,6 +133,11 @@ def translated(word: str) -> str:
 
 def check_launcher(key: str, value: str) -> None:
     """Of Hydra's own settings the rest decides where files go, and what a sweep is."""
+    if key in LEVELS[:2]:
+        raise BadInput(
+            f"{key}={shown(value)}: allowed is KEY=A,B for each setting, or these lines in a "
+            "conf/experiment/NAME.yaml"
+        )
     chosen = key == "hydra/launcher" and is_name(value)
     searched = key == "hydra/sweeper" and (CONF / key / f"{value}.yaml").is_file()
     within = key.startswith(("hydra.launcher.", "hydra.sweeper.")) and key not in LEVELS

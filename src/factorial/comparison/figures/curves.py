@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures import clipping, naming, places, style
 from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
 from factorial.comparison.ranking import Ranking
@@ -144,6 +144,7 @@ def gradients(findings: Findings) -> Figure | None:
             band(axes, bands.loc[setting][layer], number, str(layer))
         axes.set_yscale("log")
         style.log_ticks(axes.yaxis)
+        places.panel(axes, [findings.board["label"].tolist().index(setting)])
         style.panel_title(axes, names.of[setting], WIDTH)
         axes.set_xlabel("epoch")
         style.whole_ticks(axes.xaxis)

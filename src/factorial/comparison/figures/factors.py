@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from factorial.comparison import intervals
-from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures import clipping, naming, places, style
 from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
 from factorial.comparison.intervals import Estimate
@@ -28,12 +29,12 @@ def shares(findings: Findings) -> Figure | None:
         return None
     drawn = style.figure(7.5, 1.2 + 0.3 * len(table))
     axes = drawn.subplots()
-    places = range(len(table))
-    axes.barh(places, table["share"], height=0.6, color=style.COLORS[5])
-    for place, row in zip(places, table.itertuples(), strict=True):
+    at = range(len(table))
+    axes.barh(at, table["share"], height=0.6, color=style.COLORS[5])
+    for place, row in zip(at, table.itertuples(), strict=True):
         if math.isfinite(row.low):
             axes.plot([row.low, row.high], [place, place], color="#000000", linewidth=1.4)
-    axes.set_yticks(places, [" x ".join(map(name, term.split(" x "))) for term in table["term"]])
+    axes.set_yticks(at, [" x ".join(map(name, term.split(" x "))) for term in table["term"]])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.grid(axis="x")
@@ -64,7 +65,8 @@ def interactions(findings: Findings) -> Figure | None:
     window = shown(findings, means)
     for axes, pair, each in zip(panels, pairs, means, strict=False):
         present = [[level for level in levels[key] if level in set(runs[key])] for key in pair]
-        lines(axes, each, present, window)
+        at = findings.board.reset_index(drop=True).groupby(list(pair)).groups
+        lines(axes, each, present, window, {levels: of.tolist() for levels, of in at.items()})
         axes.set_xlabel(name(pair[0]))
         axes.set_ylabel(findings.comparison.measure)
         bars = "; bars: 95 % intervals" if any(one.has_interval for one in each.values()) else ""
@@ -100,24 +102,25 @@ def table(runs: pd.DataFrame, findings: Findings, pair: Pair) -> Means:
     return means
 
 
-def lines(axes: Axes, means: Means, levels: Levels, window: Window) -> None:
+def lines(
+    axes: Axes, means: Means, levels: Levels, window: Window, settings: Mapping[Pair, list[int]]
+) -> None:
+    """A line for each level of the second factor; `settings` are at each pair of levels."""
     words = naming.fitted(levels[1], naming.LEGEND)
     for number, (level, label) in enumerate(zip(levels[1], words, strict=True)):
-        points = [
-            (place, means[other, level])
-            for place, other in enumerate(levels[0])
-            if (other, level) in means
-        ]
+        known = [(at, other) for at, other in enumerate(levels[0]) if (other, level) in means]
+        points = [(at, means[other, level]) for at, other in known]
         look, shift = style.look(number), (number - (len(levels[1]) - 1) / 2) * 0.05
-        places = [place + shift for place, _ in points]
+        across = [at + shift for at, _ in points]
         drawn = [window.bar(one.low, one.value, one.high) for _, one in points]
         low, values, high = np.array(drawn).reshape(-1, 3).T
         bars = [values - low, high - values]
         marked = window.marked([one.value for _, one in points])
-        axes.errorbar(places, values, bars, label=label, markersize=5, markevery=marked, **look)
-        for place, (_, one) in zip(places, points, strict=True):
+        axes.errorbar(across, values, bars, label=label, markersize=5, markevery=marked, **look)
+        for x, value, (_, one), (_, other) in zip(across, values, points, known, strict=True):
             ends = [one.value] if window.cuts(one.value) else [one.low, one.high]
-            clipping.arrows(axes, window, ends, [place] * len(ends), look["color"])
+            clipping.arrows(axes, window, ends, [x] * len(ends), look["color"])
+            places.point(axes, settings[other, level], x, value)
     style.ticks(axes, levels[0])
     axes.set_xlim(-0.5, len(levels[0]) - 0.5)
     axes.grid(axis="y")

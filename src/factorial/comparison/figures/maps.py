@@ -13,7 +13,7 @@ from matplotlib.colors import FuncNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 
-from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures import clipping, naming, places, style
 from factorial.comparison.figures.plan import Grid, grid, is_geometric
 from factorial.comparison.findings import Findings
 from factorial.comparison.intervals import average
@@ -191,11 +191,15 @@ def charts(findings: Findings) -> Figure | None:
     drawn, panels = canvas(plan, (CELL[0], CELL[1] * 1.5))
     titles, common = titled(plan)
     within = cells(comparison, plan, runs)
+    settings = findings.board[comparison.settings].itertuples(index=False, name=None)
+    at = {levels: place for place, levels in enumerate(settings)}
     for axes, levels, title in zip(panels, plan.panels, titles, strict=True):
         frame(axes, plan, title)
         for cell in within(levels):
             if len(cell.runs):
                 bars(axes, cell, full)
+                setting = tuple(cell.runs[comparison.settings].iloc[0])
+                places.cell(axes, [at[setting]], cell.column, cell.row)
             else:
                 empty(axes, cell)
     keys = [

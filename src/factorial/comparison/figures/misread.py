@@ -5,12 +5,13 @@ import textwrap
 import numpy as np
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import naming, style
+from factorial.comparison.figures import naming, places, style
 from factorial.comparison.findings import Findings
 from factorial.record.predictions import Array, Predictions, confusion
 
 ACROSS = 8
 MOST = 50  # classes of a matrix, whose cells hold numbers
+WINNER = (0,)  # by its place on the leaderboard
 SIDE = 0.7  # of an image, in a cell of 1 by 1
 
 
@@ -43,6 +44,7 @@ def matrix(findings: Findings, seen: Predictions) -> Figure | None:
                    loc="left")  # fmt: skip
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
+    places.whole(drawn, WINNER)
     return drawn
 
 
@@ -65,6 +67,7 @@ def hardest(findings: Findings, seen: Predictions) -> Figure | None:
     axes.set_xlim(0, ACROSS)
     axes.set_ylim(down, -0.3)
     style.heading(drawn, f"{whose(findings)}: the worst misread, as class read as")
+    places.whole(drawn, WINNER)
     return drawn
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures import clipping, naming, places, style
 from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
 from factorial.comparison.intervals import average
@@ -29,7 +29,8 @@ def sensitivity(findings: Findings) -> Figure | None:
     if runs.empty:
         return None
     panels, names = shown(findings, runs, others)
-    window = clipping.window(findings.board["mean"], comparison.ranking)
+    board = findings.board.assign(panel=label(findings.board, others) if others else "")
+    window = clipping.window(board["mean"], comparison.ranking)
     across = min(2, len(panels))
     down = -(-len(panels) // across)
     drawn = style.figure(WIDTH * across + 1.6, 2.6 * down + 0.4)
@@ -37,6 +38,9 @@ def sensitivity(findings: Findings) -> Figure | None:
     for axes, panel in zip(axes_of.flat, panels, strict=False):
         optimizers = comparison.levels.get("optimizer", [""])  # none where it does not vary
         lines(axes, runs[runs["panel"] == panel], optimizers, window)
+        for place, row in enumerate(board.to_dict("records")):
+            if row["panel"] == panel and row[RATE] != "-":
+                places.point(axes, [place], float(row[RATE]), window.inside(row["mean"]))
         style.panel_title(axes, names.of[panel] if others else "", WIDTH)
         axes.set_xlabel("learning rate (log scale)")
         axes.tick_params(labelbottom=True)

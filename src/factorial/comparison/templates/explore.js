@@ -7,6 +7,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
   const views = {};
   const chosen = [];
   const boxes = new Map(); // of a setting's place: its checkboxes
+  const layers = []; // over the figures that stay as they are drawn, and where these show what
   window.explored = { views, chosen };
 
   function element(name, attributes, ...children) {
@@ -94,6 +95,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
       }
     }
     for (const view of Object.values(views)) show(view);
+    for (const [layer, marks] of layers) layer.replaceChildren(...marks.flatMap(rings));
     const none = document.getElementById("none-chosen");
     none.hidden = !chosen.length;
     none.textContent = `choose none of these ${chosen.length}`;
@@ -112,19 +114,49 @@ const page = JSON.parse(document.getElementById("document").textContent);
         const one = known.get(JSON.stringify(levels));
         if (!one) continue;
         const input = element("input", { type: "checkbox", "data-setting": one.s, class: "played",
-                                         "aria-label": `show ${one.label} in every chart` });
+                                         "aria-label": `show ${one.label} in every figure` });
         input.addEventListener("change", () => choose(one.s, input.checked));
         row.cells[0].prepend(input, " ");
         boxes.set(one.s, [...(boxes.get(one.s) ?? []), input]);
       }
       const none = element("button", { type: "button", id: "none-chosen", hidden: "" });
       none.addEventListener("click", () => { chosen.length = 0; refresh(); });
-      const words = "Tick settings to see them in every chart. ";
+      const words = "Tick settings to see them in every figure. ";
       (table.closest(".wide") ?? table).before(
         element("p", { class: "played controls" }, words, none));
       return;
     }
     document.body.append(element("button", { type: "button", id: "none-chosen", hidden: "" }));
+  }
+
+  function drawn(name, attributes, ...children) {
+    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  }
+
+  function overlays() {
+    for (const [name, marks] of Object.entries(page.marks)) {
+      const image = document.querySelector(`#${name} img`);
+      const layer = drawn("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none" });
+      const both = element("div", { class: "marked" });
+      image.replaceWith(both);
+      both.append(image, layer);
+      layers.push([layer, marks]);
+    }
+  }
+
+  // Around one mark, a ring within the other where several that are chosen share it
+  function rings({ of, box: [x, y, width, height] }) {
+    return chosen.filter((s) => of.includes(s)).map((s, turn) => {
+      const less = Math.min(0.15 * turn, 0.45);
+      return drawn("rect", {
+        x: x + less * width, y: y + less * height,
+        width: (1 - 2 * less) * width, height: (1 - 2 * less) * height,
+        stroke: COLORS[chosen.indexOf(s) % COLORS.length], "data-setting": s,
+      }, drawn("title", {}, page.settings[s].label));
+    });
   }
 
   function scores(spec, place) {
@@ -160,6 +192,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
         ? [", ", element("a", { href: page.command }, page.command), "."]
         : [", which this command opens: ", element("code", {}, page.command)]));
     choosable();
+    overlays();
     const found = places();
     const drawAll = async () => {
       const data = tables();
