@@ -270,6 +270,26 @@ def test_a_mark_names_its_setting_and_leads_to_its_run(page: Page, made: Made) -
 
 
 @pytest.mark.slow
+def test_a_finger_is_told_at_its_first_tap_and_led_at_the_next(
+    browser: Browser, made: Made, said: list[str]
+) -> None:
+    looks = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    page = opened(browser, made[2], said, **looks)
+    page.context.route("http://127.0.0.1:5000/**", lambda route: route.fulfill(body="a run"))
+    mark = page.locator("#chart-seconds path[aria-roledescription='point']").first
+    mark.tap()
+    page.wait_for_selector("#vg-tooltip-element.visible")
+    assert made[0].board["label"][0] in page.locator("#vg-tooltip-element").inner_text()
+    assert len(page.context.pages) == 1
+    with page.expect_popup() as led:
+        mark.tap()
+    led.value.wait_for_load_state()
+    assert led.value.url in made[1].pages.values()
+    page.context.close()
+    assert said == []
+
+
+@pytest.mark.slow
 def test_any_two_settings_are_compared_as_statsmodels_would(page: Page, made: Made) -> None:
     around = made[1]
     for first, other in ((0, 1), (7, 0), (3, 5)):

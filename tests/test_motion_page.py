@@ -313,6 +313,22 @@ def test_of_surfaces_chosen_in_a_row_the_last_is_drawn_however_long_each_takes(
     assert page.locator("#map canvas").count() == 1
 
 
+def test_tables_sort_and_filter(opened: Open) -> None:
+    page = opened()
+    page.locator("#saddle details", has_text="all learning rates").locator("summary").click()
+    table = page.locator("#saddle details table")
+    rates = table.locator("thead th", has_text="learning rate")
+    at = [head.inner_text().strip() for head in table.locator("th").all()].index("learning rate")
+    rates.locator("button").click()
+    cells = table.locator(f"tbody td:nth-child({at + 1})").all_inner_texts()
+    assert len(set(cells)) > 1
+    assert cells == sorted(cells, key=lambda cell: float(cell.split()[0]))
+    page.locator("#saddle details .filter input").fill("adam")
+    rows = table.locator("tbody tr:visible").all_inner_texts()
+    assert rows
+    assert all("adam" in row for row in rows)
+
+
 def test_the_surface_can_be_changed(opened: Open) -> None:
     page = opened()
     valley = settled(page)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from factorial import console
-from factorial.comparison import search_glance
+from factorial.comparison import search_alt, search_glance
 from factorial.comparison.figures import search as figures
 from factorial.comparison.folder import replacing, require_own
 from factorial.comparison.report import PACKAGE, PRINTED, Wanted, csv_cell, draw_each
@@ -75,7 +75,9 @@ def write(trials: Trials, shares: dict[str, float], notes: list[str], folder: Pa
         wanted = [
             Wanted(name, title, partial(make, trials, shares)) for name, title, make in PICTURES
         ]
-        pictures, undrawn = draw_each(wanted, lambda _: sentences(trials)[0], made)
+        pictures, undrawn = draw_each(
+            wanted, lambda name: search_alt.text(name, trials, shares), made
+        )
         trials.table.map(csv_cell).to_csv(made / "trials.csv", index=False)
         (made / "metrics.json").write_text(json.dumps(metrics(trials, shares), indent=1) + "\n")
         for name, source in PAGES.items():

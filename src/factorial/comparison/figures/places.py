@@ -17,7 +17,8 @@ AROUND = 0.17  # inches, of what goes around a marker
 
 def point(axes: Axes, of: Iterable[int], x: float, y: float) -> None:
     """Around a marker at x and y of the axes."""
-    inches = axes.figure.dpi_scale_trans + ScaledTranslation(x, y, axes.transData)
+    there = ScaledTranslation(x, y, axes.transData)  # type: ignore[arg-type]  # log scales too
+    inches = axes.figure.dpi_scale_trans + there
     mark(axes.figure, of, (-AROUND / 2, -AROUND / 2, AROUND, AROUND), inches)
 
 

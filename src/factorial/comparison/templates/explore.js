@@ -169,6 +169,19 @@ const page = JSON.parse(document.getElementById("document").textContent);
                          element("label", {}, "each cell shows ", select), spec.usermeta.note));
   }
 
+  // A finger does not hover: its first tap on a mark shows what a pointer is told, the next leads on
+  function tappable(place) {
+    let kind, last;
+    place.addEventListener("pointerdown", (event) => { kind = event.pointerType; }, true);
+    place.addEventListener("click", (event) => {
+      if (kind !== "touch" || event.target === last) return;
+      last = event.target;
+      event.stopPropagation();
+      const { clientX, clientY } = event;
+      last.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
+    }, true);
+  }
+
   function places() {
     return Object.entries(page.charts).map(([name, spec]) => {
       const figure = document.getElementById(spec.usermeta.figure);
@@ -179,6 +192,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
         document.getElementById("explore").before(place);
       }
       if (spec.usermeta.scores) scores(spec, place);
+      tappable(place);
       return [name, place];
     });
   }
