@@ -165,6 +165,18 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+def test_a_factor_is_called_the_same_in_tables_figures_and_alt_texts(page: Path) -> None:
+    text, drawn = page.read_text(), (page.parent / "shares.svg").read_text()
+    terms = ["learning rate", "optimizer x learning rate", "learning rate x epochs"]
+    for term in terms:
+        assert f"<td>{term}</td>" in text
+        assert f">{term}<" in drawn
+    (alt,) = re.findall(r'id="shares".*?alt="([^"]*)"', text, re.DOTALL)
+    assert "learning rate" in alt
+    assert "optimizer.lr" not in alt
+
+
+@pytest.mark.slow
 def test_every_figure_has_a_heading_and_the_contents_lead_to_every_place(page: Path) -> None:
     text = page.read_text()
     places = re.findall(r' id="([^"]+)"', text)

@@ -8,7 +8,7 @@ import pandas as pd
 from factorial.comparison.figures import clipping, curves
 from factorial.comparison.findings import Findings
 from factorial.comparison.opening import listed, mean, seconds
-from factorial.comparison.wording import name, share
+from factorial.comparison.wording import name, share, term
 from factorial.record.predictions import Predictions, confusion
 
 RATE = "optimizer.lr"
@@ -43,7 +43,7 @@ def cost(findings: Findings) -> str:
 
 def shares(findings: Findings) -> str:
     table = findings.score.analysis.table.sort_values("share", ascending=False)
-    return some([f"{row.term} {row.share:.1%}" for row in table.itertuples()])
+    return some([f"{term(row.term)} {row.share:.1%}" for row in table.itertuples()])
 
 
 def some(parts: Sequence[str]) -> str:

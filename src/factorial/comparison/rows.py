@@ -5,7 +5,7 @@ import math
 from factorial.comparison.findings import Findings
 from factorial.comparison.scales import Scale
 from factorial.comparison.table import SEED
-from factorial.comparison.wording import estimate, name, share, times
+from factorial.comparison.wording import estimate, name, share, term, times
 
 Rows = list[dict[str, str]]
 
@@ -96,7 +96,7 @@ def variance(findings: Findings) -> Rows:
         has = math.isfinite(row.low)
         rows.append(
             {
-                "term": row.term,
+                "term": term(row.term),
                 "df": str(row.df),
                 "share": f"{row.share:.1%}",
                 "95 % interval": f"{row.low:.1%} to {row.high:.1%}" if has else "",

@@ -18,6 +18,11 @@ def name(factor: str) -> str:
     return NAMES.get(factor, factor.replace(CLASS, "'s class"))
 
 
+def term(words: str) -> str:
+    """A term of the analysis of variance, its factors as a reader calls them."""
+    return " x ".join(map(name, words.split(" x ")))
+
+
 def share(value: float, sign: bool = False) -> str:
     """A share, or another metric's value, which can be of any size."""
     form = ".4f" if not abs(value) >= LARGE else ".4g"

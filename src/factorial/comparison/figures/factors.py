@@ -14,7 +14,7 @@ from factorial.comparison.figures import clipping, naming, places, style
 from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
 from factorial.comparison.intervals import Estimate
-from factorial.comparison.wording import name
+from factorial.comparison.wording import name, term
 
 Pair = tuple[str, str]
 Levels = list[list[str]]
@@ -34,7 +34,7 @@ def shares(findings: Findings) -> Figure | None:
     for place, row in zip(at, table.itertuples(), strict=True):
         if math.isfinite(row.low):
             axes.plot([row.low, row.high], [place, place], color="#000000", linewidth=1.4)
-    axes.set_yticks(at, [" x ".join(map(name, term.split(" x "))) for term in table["term"]])
+    axes.set_yticks(at, table["term"].map(term))
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
     axes.grid(axis="x")
