@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factorial.comparison.levels import ordered, spelled
 from factorial.comparison.ranking import ACCURACY, Ranking
-from factorial.comparison.table import Comparison, ordered, spelled
+from factorial.comparison.table import Comparison
 from factorial.record import writing
 from factorial.record.entries import DataSet
 from factorial.record.store import Store, connect, look_into, open_store

@@ -12,7 +12,7 @@ from conftest import ROOT
 from recorded import opened, planted, product, seen_anew, single, sweep
 from sqlalchemy import event
 
-from factorial.comparison import findings, table
+from factorial.comparison import findings, levels, table
 from factorial.comparison.table import Comparison
 from factorial.record import selection, writing
 from factorial.record.selection import Asked
@@ -97,7 +97,7 @@ def test_long_numbers_keep_all_their_digits(tmp_path: Path) -> None:
      ("[256, 128]", "[256,128]"), ("007", "007"), ("nan", "nan")],
 )  # fmt: skip
 def test_a_level_has_one_spelling(level: str, spelling: str) -> None:
-    assert table.spelled(level) == spelling
+    assert levels.spelled(level) == spelling
 
 
 def test_a_sweep_none_of_whose_runs_is_left_is_one_line(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ from factorial.comparison.figures import (
 )
 from factorial.comparison.findings import Findings, find
 from factorial.comparison.folder import replacing, require_own
-from factorial.comparison.table import is_number, load
+from factorial.comparison.levels import is_number
+from factorial.comparison.table import load
 from factorial.pages import charts
 from factorial.pages.templates import template
 from factorial.record import predictions

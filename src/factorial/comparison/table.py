@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from factorial.comparison.levels import factors_of, ordered, spelled, tidy
 from factorial.comparison.ranking import Ranking, ranking
 from factorial.record import reading
 from factorial.record.labels import is_named
@@ -18,13 +19,11 @@ from factorial.record.selection import Selection
 from factorial.record.store import Store, points
 from factorial.settings.messages import BadInput
 from factorial.settings.metrics import VALIDATION
-from factorial.settings.names import ABSENT, GROUPS, is_within
+from factorial.settings.names import ABSENT, GROUPS
 
 SEED = "seed"
 UNSPLIT = "no validation split, while other runs have one: they can't be ranked together"
 CLASS = "._target_"  # how the key of a class that was typed ends
-# whatever their values, they are no factors: they change no more than low bits, or nothing
-NO_FACTORS = ("threads", "metrics")
 
 
 @dataclass(frozen=True)
@@ -181,57 +180,6 @@ def row(run: RecordedRun, ranked_by: Ranking) -> dict[str, object]:
 def is_finite(metric: tuple[str, float]) -> bool:
     """MLflow keeps an infinite value as the largest number that there is."""
     return abs(metric[1]) < sys.float_info.max
-
-
-def tidy(params: Mapping[str, str]) -> dict[str, str]:
-    return {key: spelled(value) for key, value in params.items()}
-
-
-def spelled(level: str) -> str:
-    """One spelling for a level: `1e-3` is `0.001`, `5.0` is `5`, `[256, 256]` is `[256,256]`."""
-    try:
-        value = float(level)
-    except ValueError:
-        return "".join(level.split())
-    if not math.isfinite(value) or re.fullmatch(r"[-+]?\d+", level):
-        return level
-    return repr(value).removesuffix(".0")
-
-
-def factors_of(params: pd.DataFrame, declared: Mapping[str, Sequence[str]]) -> list[str]:
-    """What varies among runs: what a sweep declared or, of runs from anywhere, what differs.
-
-    A group's own settings that follow from its option (each optimizer has its learning rate) are
-    no factors besides it.
-    """
-    varying = [
-        key for key in params if params[key].nunique() > 1 and not is_within(key, NO_FACTORS)
-    ]
-    ordered = sorted(declared or varying, key=lambda key: key not in GROUPS)
-    return [key for key in ordered if declared or not follows(params, key, key.partition(".")[0])]
-
-
-def follows(params: pd.DataFrame, key: str, group: str) -> bool:
-    """Whether a setting is determined by the option chosen in its group."""
-    if key == group or group not in params:
-        return False
-    return bool((params.groupby(group)[key].nunique() == 1).all())
-
-
-def ordered(values: pd.Series, declared: Sequence[str]) -> list[str]:
-    """Levels: numbers by size, others as declared, then as they appear."""
-    seen = list(dict.fromkeys([*map(spelled, declared), *values]))
-    seen = [level for level in seen if level in set(values) or declared]
-    if all(is_number(level) for level in seen if level != ABSENT):
-        return sorted(seen, key=lambda level: -math.inf if level == ABSENT else float(level))
-    return seen
-
-
-def is_number(level: str) -> bool:
-    try:
-        return math.isfinite(float(level))
-    except ValueError:
-        return False
 
 
 def newest(runs: pd.DataFrame, keys: list[str]) -> tuple[pd.DataFrame, int]:
