@@ -22,6 +22,8 @@ from factorial.record.predictions import Predictions
 OPTIMIZERS = ["sgd", "momentum", "nesterov", "rmsprop", "adagrad", "adadelta", "adam", "adamw",
               "nadam", "radam"]  # fmt: skip
 RATES = [0.0001, 0.001, 0.01, 0.1]
+INGREDIENTS = {"label_smoothing": 0.05, "ema_decay": 0.995, "model_dropout": 0.2, "clip_norm": 1,
+               "optimizer_weight_decay": 0.1, "augmentation_shift": 2}  # fmt: skip
 SWEEPS = {
     "two runs": product(model=["linear", "mlp"], seed=[0]),
     "one factor": product(optimizer=OPTIMIZERS, seed=[0, 1, 2]),
@@ -33,6 +35,10 @@ SWEEPS = {
                         optimizer_lr=[*RATES, 1.0], seed=[0, 1]),
     "long names": product(model_hidden=["[256,256]", "[512,256,128,64,32,16]", "[1024]*3"],
                           data_batch_size=[32, 1000], seed=[0, 1]),
+    "many settings": product(
+        model_hidden=["[512,256,128,64,32,16]", "[1024,1024,1024]"], label_smoothing=[0, 0.05],
+        model_activation=["sigmoid", "relu"], schedule=["constant", "one_cycle"], seed=[0]),
+    "one at a time": [{"seed": 0, **INGREDIENTS, key: 0} for key in INGREDIENTS],
 }  # fmt: skip
 
 

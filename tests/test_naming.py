@@ -66,6 +66,34 @@ def test_what_all_shown_settings_share_is_said_once() -> None:
         assert all(len(line) <= naming.WIDEST for line in words.splitlines())
 
 
+BASE = {"schedule": "one_cycle", "ema": "0.995", "dropout": "0.05", "lr": "0.02", "model": "cnn"}
+ELSE = [{}, {"ema": "None"}, {"dropout": "0"}, {"schedule": "constant", "lr": "0.001"}]
+
+
+def test_where_one_thing_is_changed_at_a_time_a_name_is_what_was_changed() -> None:
+    rows = pd.DataFrame([{**BASE, **changed} for changed in ELSE]).assign(label=[*"abcd"])
+    made = naming.names(rows, [*BASE])
+    assert made.of == {"a": "base", "b": "ema=None", "c": "dropout=0", "d": "constant lr=0.001"}
+    assert made.common == "one_cycle ema=0.995 dropout=0.05 lr=0.02 cnn unless said otherwise"
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [{**BASE, **changed} for changed in (ELSE[0], ELSE[1])],  # each level has half of them
+        [{**BASE, **changed} for changed in ELSE[:3]],  # two settings vary: names are short
+        [{**BASE, **changed, "seed_of": str(n)} for n, changed in enumerate(ELSE)],
+    ],
+)  # fmt: skip
+def test_otherwise_a_name_has_every_level_that_varies(rows: list[dict[str, str]]) -> None:
+    table = pd.DataFrame(rows).assign(label=[*"abcd"][: len(rows)])
+    varying = [key for key in rows[0] if len({row[key] for row in rows}) > 1]
+    made = naming.names(table, [*rows[0]])
+    for name, row in zip(made.of.values(), rows, strict=True):
+        assert all(row[key] in name for key in varying)
+    assert "otherwise" not in made.common
+
+
 def test_a_single_setting_keeps_its_whole_label() -> None:
     rows = pd.DataFrame(product(model=["mlp"], epochs=[5])).astype(str).assign(label="it")
     assert naming.names(rows, ["model", "epochs"]) == ({"it": "mlp epochs=5"}, "")

@@ -17,6 +17,7 @@ LINE = "#B0B0B0"
 QUANTILES = "median, middle half and middle 80\N{NO-BREAK SPACE}% of "
 BANDS = ((0.1, 0.9), (0.25, 0.75))
 MOST_GREY, FEW = 20, 5  # grey lines that are told apart; best settings beside the bands of more
+LINE_HEIGHT = 0.165  # inches, in a legend
 ARROWS = 12  # and markers, along a line
 LAYERS = 6  # panels of settings, in the picture of gradients
 WIDTH = 2.4  # inches of such a panel
@@ -32,12 +33,14 @@ def learning(findings: Findings) -> Figure | None:
     if table.empty:
         return None
     bands = by_epoch(table, [*names])
-    drawn = style.figure(7.5, 3.2 * len(names))
+    shown = called(findings, set(table["label"]))
+    drawn = style.figure(7.5, max(3.2, 0.6 + LINE_HEIGHT * height(shown)) * len(names))
     for axes, (metric, words) in zip(drawn.subplots(len(names), squeeze=False)[:, 0],
                                      names.items(), strict=True):  # fmt: skip
         is_loss = metric == "train/loss"
         axes.set_yscale("log" if is_loss else "linear")
-        curves(axes, findings, bands[metric], LOSS if is_loss else findings.comparison.ranking)
+        ranking = LOSS if is_loss else findings.comparison.ranking
+        curves(axes, findings, bands[metric], ranking, shown)
         axes.set_ylabel(words)
         axes.set_xlabel("epoch")
         style.whole_ticks(axes.xaxis)
@@ -47,20 +50,33 @@ def learning(findings: Findings) -> Figure | None:
     return drawn
 
 
-def curves(axes: Axes, findings: Findings, bands: pd.DataFrame, ranking: Ranking) -> None:
-    """One metric of all settings: a line for each of the best, the others as grey lines or, where
-    they are many, as quantiles."""
-    has_curve = set(bands.index.get_level_values("label"))
-    ranked = [setting for setting in findings.board["label"] if setting in has_curve]
+def called(findings: Findings, known: set[str]) -> naming.Names:
+    """The names of the best settings, among those that have curves."""
+    ranked = [setting for setting in findings.board["label"] if setting in known]
     few = style.MOST if len(ranked) <= style.MOST + MOST_GREY else FEW
     best = naming.leaders(findings, few)
     names = naming.names(best, findings.comparison.settings, naming.LEGEND)
-    shown = [setting for setting in best["label"] if setting in has_curve]
-    others = bands[~bands.index.get_level_values("label").isin(shown)]["mean"].unstack("label")
+    return names._replace(of={one: name for one, name in names.of.items() if one in known})
+
+
+def height(names: naming.Names) -> int:
+    """Lines of a legend."""
+    texts = [*names.of.values(), names.said(naming.LEGEND)]
+    return sum(text.count("\n") + 1 for text in texts)
+
+
+def curves(
+    axes: Axes, findings: Findings, bands: pd.DataFrame, ranking: Ranking, names: naming.Names
+) -> None:
+    """One metric of all settings: a line for each that is named, the others as grey lines or,
+    where they are many, as quantiles."""
+    others = bands[~bands.index.get_level_values("label").isin([*names.of])]["mean"].unstack(
+        "label"
+    )
     window, worst = limits(bands, ranking)
     grey(axes, window, others)
-    for number, setting in enumerate(shown):
-        band(axes, bands.loc[setting], number, names.of[setting], window)
+    for number, (setting, name) in enumerate(names.of.items()):
+        band(axes, bands.loc[setting], number, name, window)
     if window.cuts(worst):
         clipping.end(axes, window, bands.stack())
     style.beside(axes, names.said(naming.LEGEND).strip() or None)

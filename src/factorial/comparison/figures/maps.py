@@ -46,7 +46,7 @@ def canvas(plan: Grid, cell: tuple[float, float]) -> tuple[Figure, list[Axes]]:
 
 def frame(axes: Axes, plan: Grid, title: str) -> None:
     """The axes of a panel: levels at whole numbers, a log axis where they are geometric."""
-    style.ticks(axes, plan.levels[1])
+    style.ticks(axes, plan.levels[1], CELL[0] * len(plan.levels[1]))
     axes.set_yticks(range(len(plan.levels[0])), naming.fitted(plan.levels[0], naming.SHORT))
     axes.set_xlim(-0.5, len(plan.levels[1]) - 0.5)
     axes.set_ylim(len(plan.levels[0]) - 0.5, -0.5)

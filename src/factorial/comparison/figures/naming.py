@@ -14,6 +14,8 @@ from factorial.settings.names import ABSENT
 
 WIDEST, LEVEL, SHORT = 48, 30, 18  # characters of a line, of a level in it, of one on an axis
 LEGEND, CAPTION = 30, 90  # of a line beside the axes, and above a figure
+MANY = 4  # settings that vary: so many make a name long
+BASE = "base"  # what has the usual level of each
 
 
 class Names(NamedTuple):
@@ -36,20 +38,41 @@ def names(
     rows: pd.DataFrame, settings: Sequence[str], widest: int = WIDEST, by: str = "label"
 ) -> Names:
     """Of rows with columns for the settings, and one `by` which they are known: names as short as
-    tells these apart, on lines of so many characters."""
+    tells these apart, on lines of so many characters.
+
+    Where each setting that varies has a level that most have, as where one thing is changed at a
+    time, that level is said of all, and a name has what is otherwise.
+    """
     common = [key for key in settings if rows[key].nunique() == 1] if len(rows) > 1 else []
     varying = [key for key in settings if key not in common]
+    usual = most(rows, varying)
     levels = {key: fitted(named(rows[key]).tolist(), LEVEL) for key in varying}
-    short = label(pd.DataFrame(levels, index=rows.index), varying)
+    said = pd.DataFrame(levels, index=rows.index)
+    for key, level in usual.items():
+        said.loc[rows[key] == level, key] = ABSENT
+    short = label(said, varying)
+    short = short.mask(short == ABSENT, BASE) if usual else short
     lines = {
         one: textwrap.fill(name, widest, break_long_words=False, break_on_hyphens=False)
         for one, name in numbered(dict(zip(rows[by], short, strict=True))).items()
     }
+    known = rows[:1].assign(**usual)
     of_all = [
-        rows[key].iloc[0] if key.endswith(CLASS) else label(rows[:1], [key]).iloc[0]
-        for key in common
+        known[key].iloc[0] if key.endswith(CLASS) else label(known, [key]).iloc[0]
+        for key in settings
+        if key in common or key in usual
     ]
-    return Names(lines, " ".join(one for one in of_all if one != ABSENT))
+    words = " ".join(one for one in of_all if one != ABSENT)
+    return Names(lines, f"{words} unless said otherwise" if usual else words)
+
+
+def most(rows: pd.DataFrame, varying: Sequence[str]) -> dict[str, str]:
+    """The level of each setting that more than half of the rows have; none where settings are few,
+    or one has no such level."""
+    counts = {key: rows[key].value_counts() for key in varying}
+    if len(varying) < MANY or any(2 * count.iloc[0] <= len(rows) for count in counts.values()):
+        return {}
+    return {key: str(count.index[0]) for key, count in counts.items()}
 
 
 def leaders(findings: Findings, most: int) -> pd.DataFrame:

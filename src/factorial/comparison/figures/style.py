@@ -24,6 +24,7 @@ DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (7, 3)
 GREY = "#8A8A8A"
 MAP = "cividis"  # its lightness is monotonous, for any kind of colour vision
 SMALLEST, LEAST_TEXT = 8, 9  # points of a figure's smallest words; pixels of these on a page
+LETTER = 0.08  # inches of a character
 MOST = len(COLORS)  # lines that one set of axes tells apart
 
 SETTINGS: Any = {
@@ -99,10 +100,10 @@ def panel_title(axes: Axes, label: str, inches: float) -> None:
     axes.set_title(textwrap.fill(label, max(10, int(13 * inches))))
 
 
-def ticks(axes: Axes, levels: Sequence[str]) -> None:
-    """Levels along x at 0, 1, 2, ...; slanted where they would touch."""
+def ticks(axes: Axes, levels: Sequence[str], inches: float = 3.2) -> None:
+    """Levels along x at 0, 1, 2, ... on so many inches; slanted where they would touch."""
     words = fitted(levels, SHORT)
-    long = max(map(len, words)) * len(words) > 40
+    long = max(map(len, words)) * len(words) * LETTER > inches
     axes.set_xticks(range(len(words)), words)
     axes.tick_params(axis="x", rotation=35 if long else 0)
     if long:
