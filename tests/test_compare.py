@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import recorded
 from conftest import ROOT
@@ -287,3 +288,9 @@ def test_a_run_without_a_validation_split_is_listed_as_what_it_is(tmp_path: Path
     other.end()
     (reason,) = load(tmp_path, experiment="planted").failures["reason"]
     assert reason.startswith("no validation split, while other runs have one")
+
+
+def test_threads_and_metrics_are_no_factors_whatever_varies_beside_them() -> None:
+    params = pd.DataFrame({"threads": ["1", "2"], "metrics.top_k.k": ["2", "3"],
+                           "model": ["linear", "mlp"]})  # fmt: skip
+    assert levels.factors_of(params, {}) == ["model"]

@@ -38,6 +38,8 @@ SWEEPS = {
     "many settings": product(
         model_hidden=["[512,256,128,64,32,16]", "[1024,1024,1024]"], label_smoothing=[0, 0.05],
         model_activation=["sigmoid", "relu"], schedule=["constant", "one_cycle"], seed=[0]),
+    "all at once": [{"seed": 0, **{key: value * (turn + 1) for key, value in INGREDIENTS.items()}}
+                    for turn in range(7)],
     "one at a time": [{"seed": 0, **INGREDIENTS, key: 0} for key in INGREDIENTS],
 }  # fmt: skip
 

@@ -67,20 +67,20 @@ def test_what_all_shown_settings_share_is_said_once() -> None:
 
 
 BASE = {"schedule": "one_cycle", "ema": "0.995", "dropout": "0.05", "lr": "0.02", "model": "cnn"}
-ELSE = [{}, {"ema": "None"}, {"dropout": "0"}, {"schedule": "constant", "lr": "0.001"}]
+ELSE = [{"ema": "None"}, {}, {"dropout": "0"}, {"schedule": "constant", "lr": "0.001"}]
 
 
 def test_where_one_thing_is_changed_at_a_time_a_name_is_what_was_changed() -> None:
     rows = pd.DataFrame([{**BASE, **changed} for changed in ELSE]).assign(label=[*"abcd"])
     made = naming.names(rows, [*BASE])
-    assert made.of == {"a": "base", "b": "ema=None", "c": "dropout=0", "d": "constant lr=0.001"}
+    assert made.of == {"a": "ema=None", "b": "base", "c": "dropout=0", "d": "constant lr=0.001"}
     assert made.common == "one_cycle ema=0.995 dropout=0.05 lr=0.02 cnn unless said otherwise"
 
 
 @pytest.mark.parametrize(
     "rows",
     [
-        [{**BASE, **changed} for changed in (ELSE[0], ELSE[1])],  # each level has half of them
+        [BASE, {key: f"not {level}" for key, level in BASE.items()}],  # each level has half of them
         [{**BASE, **changed} for changed in ELSE[:3]],  # two settings vary: names are short
         [{**BASE, **changed, "seed_of": str(n)} for n, changed in enumerate(ELSE)],
     ],
