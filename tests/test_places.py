@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from recorded import compared, planted, product
 
 from factorial.comparison import findings
-from factorial.comparison.figures import curves, factors, maps, places, sensitivity, style
+from factorial.comparison.figures import curves, factors, maps, misread, places, sensitivity, style
 from factorial.comparison.findings import Findings
+from factorial.record.predictions import Predictions
 
 Box = tuple[float, float, float, float]
 GRID = product(model=["linear", "mlp"], optimizer=["sgd", "adam"],
@@ -118,6 +120,20 @@ def test_a_panel_of_gradients_is_marked_for_its_setting(made: Findings, tmp_path
         (box,) = boxes(drawn, setting)
         left, low, width, height = axes.get_position().bounds
         assert box == pytest.approx((left, 1 - low - height, width, height), abs=2e-4)
+
+
+def test_what_the_winner_misreads_is_marked_for_it_wherever_it_stands_on_the_board() -> None:
+    """A setting of one seed has no rank, though its mean is the best."""
+    runs = [*planted(GRID), {**GRID[0], "optimizer.lr": 1.0, "accuracy": 0.999}]
+    found, classes = findings.find(compared(runs)), np.arange(10, dtype=np.uint8)
+    images = np.zeros((2, 8, 8), np.uint8)
+    seen = Predictions(classes, classes[::-1], np.ones(10, np.float32), np.arange(2), images)
+    for picture in (misread.matrix, misread.hardest):
+        drawn = picture(found, seen)
+        assert drawn is not None
+        (mark,) = places.found(drawn)
+        assert mark["of"] == [1]
+        assert found.board["label"][1] == found.winner["label"]
 
 
 def test_marks_are_not_drawn(made: Findings, tmp_path: Path) -> None:

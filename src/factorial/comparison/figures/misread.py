@@ -11,7 +11,6 @@ from factorial.record.predictions import Array, Predictions, confusion
 
 ACROSS = 8
 MOST = 50  # classes of a matrix, whose cells hold numbers
-WINNER = (0,)  # by its place on the leaderboard
 SIDE = 0.7  # of an image, in a cell of 1 by 1
 
 
@@ -44,7 +43,7 @@ def matrix(findings: Findings, seen: Predictions) -> Figure | None:
                    loc="left")  # fmt: skip
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    places.whole(drawn, WINNER)
+    places.whole(drawn, [place(findings)])
     return drawn
 
 
@@ -58,8 +57,8 @@ def hardest(findings: Findings, seen: Predictions) -> Figure | None:
     drawn = style.figure(7.5, 0.94 * down + 0.6)
     axes = drawn.subplots()  # one for all: 24 take as long to lay out as two other figures
     axes.set_axis_off()
-    for place, (index, image) in enumerate(zip(seen.hardest.tolist(), pictures, strict=True)):
-        row, column = divmod(place, ACROSS)
+    for number, (index, image) in enumerate(zip(seen.hardest.tolist(), pictures, strict=True)):
+        row, column = divmod(number, ACROSS)
         axes.imshow(image, cmap="gray_r", interpolation="nearest",
                     extent=(column, column + SIDE, row + SIDE, row))  # fmt: skip
         words = f"{int(seen.labels[index])} as {int(seen.predicted[index])}"
@@ -67,7 +66,7 @@ def hardest(findings: Findings, seen: Predictions) -> Figure | None:
     axes.set_xlim(0, ACROSS)
     axes.set_ylim(down, -0.3)
     style.heading(drawn, f"{whose(findings)}: the worst misread, as class read as")
-    places.whole(drawn, WINNER)
+    places.whole(drawn, [place(findings)])
     return drawn
 
 
@@ -78,6 +77,11 @@ def drawable(images: Array) -> Array | None:
     if images.ndim == 4 and images.shape[1] == 1:
         return images[:, 0]
     return images if images.ndim == 3 else None
+
+
+def place(findings: Findings) -> int:
+    """Of the winner on the board: settings without a rank may come before it."""
+    return findings.board["label"].tolist().index(findings.winner["label"])
 
 
 def whose(findings: Findings) -> str:
