@@ -10,7 +10,7 @@ import pytest
 from recorded import compared, planted, product
 from scipy import stats
 
-from factorial.comparison import alt, findings, opening, report
+from factorial.comparison import alt, findings, opening, report, wording
 from factorial.comparison.figures import style
 from factorial.comparison.findings import Findings
 from factorial.comparison.ranking import Ranking
@@ -175,6 +175,11 @@ def test_what_it_costs_names_what_is_cheaper_and_what_seeds_cannot_tell() -> Non
     )
     least = findings.least_difference(made.comparison)
     assert f"a difference below about {least:.4f}, from 3 seeds a setting, and what an" in third
+    wild = of({"sgd": [0.1, 0.9], "adam": [0.2, 0.8], "nadam": [0.3, 0.7]})
+    third = opening.verdict(wild, None)[2]
+    assert "; what can't be told is most differences, from 2 seeds a setting, and what" in third
+    assert "too few for most pairs, however far these are apart." in wording.method(wild)
+    assert "a difference of" not in wording.method(wild)
     single = opening.verdict(of({"sgd": [0.90], "adam": [0.95]}), None)[2]
     assert "what other seeds would give, for there is one a setting" in single
 

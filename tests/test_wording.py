@@ -50,6 +50,12 @@ def test_shares_of_nearly_nothing_are_counted_and_not_named() -> None:
     assert all(f"{term} " in strong for term in ("model", "optimizer", "seeds"))
 
 
+def test_a_term_s_factors_are_called_as_elsewhere() -> None:
+    grid = product(model=["linear", "mlp"], optimizer_lr=[0.01, 0.1], seed=[0, 1, 2])
+    sentence = wording.variance(findings.find(compared(planted(grid))))
+    assert "learning rate 1" in sentence and "optimizer.lr" not in sentence
+
+
 def test_a_missing_test_accuracy_is_said_to_be() -> None:
     runs = [{**run, "test": float("nan")} for run in planted(SQUARE)]
     comparison = compared(runs)

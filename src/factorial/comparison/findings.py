@@ -142,12 +142,14 @@ def blocked_ranks(comparison: Comparison) -> pd.Series:
 
 
 def least_difference(comparison: Comparison) -> float:
-    """What two settings have to differ by to be told apart: the median over all pairs."""
+    """What two settings have to differ by to be told apart: the median over all pairs. Infinite
+    where no two accuracies differ by so much."""
     scores = [group.to_numpy() for _, group in comparison.runs.groupby(comparison.labels)["score"]]
     if len(scores) < 2:
         return math.nan
     least = intervals.least_differences(scores, comparison.images)
-    return float(np.median(least[np.triu_indices(len(scores), 1)]))
+    median = float(np.median(least[np.triu_indices(len(scores), 1)]))
+    return math.inf if comparison.ranking.is_accuracy and median > 1 else median
 
 
 def remarks(comparison: Comparison, table: pd.DataFrame) -> list[str]:

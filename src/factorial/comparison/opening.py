@@ -150,10 +150,10 @@ def untold(findings: Findings) -> str:
     beyond = "what another split or other data would give"
     if sizes.max() == 1:
         return f"what other seeds would give, for there is one a setting, and {beyond}"
-    if not math.isfinite(least):
+    if math.isnan(least):
         return beyond
-    seeds = f"{sizes.max()} seeds"
-    return f"a difference below about {share(least)}, from {seeds} a setting, and {beyond}"
+    below = "most differences" if math.isinf(least) else f"a difference below about {share(least)}"
+    return f"{below}, from {sizes.max()} seeds a setting, and {beyond}"
 
 
 def seconds(value: float) -> str:

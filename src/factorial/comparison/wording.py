@@ -142,7 +142,7 @@ def variance(findings: Findings) -> str:
     table = findings.score.analysis.table.sort_values("share", ascending=False)
     is_small = table["high"].fillna(table["share"]) < LEAST_SHARE
     parts = [
-        f"{line.term} {line.share:.1%}"
+        f"{term(line.term)} {line.share:.1%}"
         + (f" ({line.low:.1%} to {line.high:.1%})" if math.isfinite(line.low) else "")
         for line in table[~is_small].itertuples()
     ]
@@ -186,6 +186,8 @@ def method(findings: Findings) -> str:
             f" With these runs two settings are told apart from a difference of {share(least)} on "
             f"(the median over pairs); a true difference of that size is found half the time."
         )
+    if math.isinf(least):
+        told += " These runs are too few for most pairs, however far these are apart."
     if findings.board["blocked"].notna().any():
         told += (
             " Blocked: the rank where seeds are blocks (Tukey's test on the residuals of a "
