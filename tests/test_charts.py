@@ -50,6 +50,16 @@ def test_many_other_settings_are_bands_of_quantiles(metric: str) -> None:
     assert "of 66 other settings" in spec["description"]
 
 
+@pytest.mark.parametrize(
+    ("epochs", "ticks"), [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (20, [*range(3, 19, 3)])]
+)
+def test_an_axis_of_epochs_has_whole_numbers_and_each_once(epochs: int, ticks: list[int]) -> None:
+    _, told = charted(product(optimizer=["sgd", "adam"], epochs=[epochs], seed=[0, 1]))
+    for metric in ("score", "loss"):
+        for layer in told["charts"][metric]["layer"]:
+            assert layer["encoding"]["x"]["axis"]["values"] == ticks
+
+
 def test_few_settings_are_all_lines_and_nothing_stands_above_them() -> None:
     _, told = charted(FEW)
     for metric in ("score", "loss"):

@@ -36,6 +36,11 @@ def path(optimizer: str, *places: tuple[float, float], **known: Any) -> Path:
     return made._replace(**known)
 
 
+def test_losses_stand_above_whole_steps() -> None:
+    drawn = pictures.losses([path("sgd", NEAR, FAR)], {"sgd": 0}, 2, (1, 10))
+    assert [tick for tick in drawn.axes[0].get_xticks() if 0 <= tick <= 2] == [0, 1, 2]
+
+
 def labels(drawn: Figure) -> list[str]:
     return [text.get_text() for text in drawn.axes[0].get_legend().get_texts()]
 

@@ -68,6 +68,12 @@ def test_an_axis_of_losses_begins_above_0_and_holds_all() -> None:
     assert 0 < nothing.span[0] < nothing.span[1] < 1e-9
 
 
+@pytest.mark.parametrize(("epochs", "ticks"), [(1, [0, 1]), (2, [0, 1, 2]), (3, [0, 1, 2, 3])])
+def test_an_axis_of_epochs_has_whole_numbers_and_each_once(epochs: int, ticks: list[int]) -> None:
+    for layer in plane_specs.losses_of((0.1, 1), ["a"], "epoch", epochs, "")["layer"][1:]:
+        assert layer["encoding"]["x"]["axis"]["values"] == ticks
+
+
 def test_the_table_has_a_row_for_each_snapshot(tmp_path: Path) -> None:
     scene = seen(SGD, ADAM)
     plane_page.write_table(scene.tracks, tmp_path / "paths.csv")

@@ -141,6 +141,7 @@ def losses(
         axes.semilogy(path.steps, fallen, **look(number), markevery=every, label=path.label)
     axes.set(xlim=(0, steps), ylim=span, xlabel=words[0], ylabel=words[1])
     axes.grid(axis="y")
+    style.whole_ticks(axes.xaxis)
     style.log_ticks(axes.yaxis)
     style.beside(axes)
     return drawn

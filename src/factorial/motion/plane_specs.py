@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from factorial.comparison.figures import style
 from factorial.motion import specs
 from factorial.motion.specs import SO_FAR, Spec
 from factorial.motion.surface import Surface
@@ -71,7 +72,7 @@ def losses_of(
 ) -> Spec:
     """Loss against epochs or batches, and a rule where the map is now."""
     x = specs.axis("step", unit, [0, steps])
-    x["axis"] |= {"format": "d", "tickMinStep": 1}
+    x["axis"] |= {"format": "d", "values": style.whole_numbers(0, steps)}
     y = specs.axis("loss", LOSS_OF, list(span))
     y["scale"] = {"domain": list(span), "nice": False, "type": "log", "clamp": True}
     y["axis"] = {"grid": True, "format": ".1~g", "tickCount": 6}

@@ -3,7 +3,16 @@
 import pandas as pd
 
 from factorial.comparison.explore import clipped
-from factorial.comparison.explore.parts import ANY, CHOSEN, COLOR, LINK, Spec, chart, tooltip
+from factorial.comparison.explore.parts import (
+    ANY,
+    AXIS,
+    CHOSEN,
+    COLOR,
+    LINK,
+    Spec,
+    chart,
+    tooltip,
+)
 from factorial.comparison.figures import clipping, curves, style
 from factorial.comparison.figures.clipping import Window
 from factorial.comparison.findings import Findings
@@ -31,8 +40,9 @@ def curve(findings: Findings, metric: str) -> Spec:
     ends = clipped.axis(window, values := table[column].dropna(), is_log)
     positive = " && datum.y > 0" if is_log else ""
     said = [{"field": "epoch"}, {"field": "y", "title": words}, {"field": "seed", "title": "seed"}]
-    x: Spec = {"field": "epoch", "type": "quantitative", "axis": {"tickMinStep": 1, "format": "d"},
-               "scale": {"nice": False, "zero": False}}  # fmt: skip
+    epochs = style.whole_numbers(table["epoch"].min(), table["epoch"].max())
+    x: Spec = {"field": "epoch", "type": "quantitative", "scale": {"nice": False, "zero": False},
+               "axis": AXIS | {"values": epochs, "format": "d"}}  # fmt: skip
     kind: Spec = {"type": "log"} if is_log else {"zero": False}
     y: Spec = {"field": "y", "type": "quantitative", "title": words,
                "scale": kind | clipped.scale(ends)}  # fmt: skip

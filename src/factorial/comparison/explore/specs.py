@@ -10,6 +10,7 @@ import pandas as pd
 
 from factorial.comparison.explore import clipped, lines, tiles
 from factorial.comparison.explore.parts import (
+    AXIS,
     CHOSEN,
     COLOR,
     LETTER,
@@ -60,7 +61,7 @@ def leaderboard(findings: Findings) -> Spec:
     ends = clipped.axis(window, values)
     y: Spec = {"field": "name", "type": "nominal", "sort": labels, "title": None,
                "axis": {"labelLimit": 0, "grid": True}}  # fmt: skip
-    x: Spec = {"type": "quantitative", "title": measure,
+    x: Spec = {"type": "quantitative", "title": measure, "axis": AXIS,
                "scale": {"zero": False} | clipped.scale(ends)}  # fmt: skip
     shown: list[Spec] = [
         {"filter": f"datum.s < {SHOWN} || {CHOSEN}"},
@@ -107,7 +108,7 @@ def against(cost: str, figure: str, words: str, findings: Findings) -> Spec:
     window = clipping.window(board["mean"], findings.comparison.ranking)
     values = pd.concat([board["mean"], board["low"], board["high"]]).dropna()
     ends = clipped.axis(window, values)
-    axis = {"format": "~s" if cost == "parameters" else "~g"}
+    axis = AXIS | {"format": "~s" if cost == "parameters" else "~g"}
     x: Spec = {"field": cost, "type": "quantitative", "title": words, "axis": axis,
                "scale": {"type": "log", "nice": False, "padding": 12}}  # fmt: skip
     y: Spec = {"type": "quantitative", "title": measure,

@@ -116,6 +116,12 @@ def whole_ticks(axis: Axis) -> None:
     axis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
 
+def whole_numbers(low: float, high: float) -> list[int]:
+    """The same, of an axis that is drawn in a browser."""
+    ticks = MaxNLocator(9, integer=True, min_n_ticks=1).tick_values(low, high)
+    return [int(tick) for tick in ticks if low <= tick <= high]
+
+
 def log_ticks(axis: Axis) -> None:
     """Plain numbers: whole decades or, where there is hardly one, 1, 2 and 5 of each."""
     low, high = axis.get_view_interval()
