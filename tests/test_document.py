@@ -276,6 +276,16 @@ def test_what_is_in_panels_that_are_left_out_is_counted(
     assert {cell["panel"] for cell in tiles.cells(found)} == {"mlp adam"}
 
 
+def test_what_is_chosen_has_its_colour_around_its_cell(found: Findings) -> None:
+    spec, cells = tiles.spec(found), tiles.cells(found)
+    assert spec is not None
+    data = [{**cell, "label": f"o{cell['s']}", "told": "", "run": "1"} for cell in cells]
+    colors = {"1": "#009E73", "4": "#CC79A7"}
+    drawn = marks(spec, {"chosen": [1, 4], "colors": colors}, cells=data)
+    rings = {one.said["setting"]: one.drawn["stroke"] for one in drawn if "stroke" in one.drawn}
+    assert rings == {"o1": "#009E73", "o4": "#CC79A7"}
+
+
 def test_a_loss_has_no_error_on_its_map() -> None:
     scores = tiles.scores(findings.find(compared(planted(GRID), LOSS)))
     assert list(scores) == ["score", "gap", "seconds"]

@@ -220,6 +220,39 @@ def test_what_is_chosen_has_a_ring_in_every_figure_that_stays_as_drawn(page: Pag
 
 
 @pytest.mark.slow
+def test_rings_lie_on_their_figure_at_any_width_also_after_another(page: Page) -> None:
+    page.locator("input[data-setting='3']").check()
+    script = """() => [...document.querySelectorAll(".marked")].map((marked) =>
+      ["img", "svg"].map((name) => marked.querySelector(name).getBoundingClientRect())
+        .map(({ x, y, width, height }) => [x, y, width, height]))"""
+    for width in (390, 1920, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        boxes = page.evaluate(script)
+        assert len(boxes) == 4
+        for image, layer in boxes:
+            assert image == pytest.approx(layer, abs=0.5), width
+
+
+@pytest.mark.slow
+def test_charts_fit_the_width_that_a_window_has_come_to(page: Page) -> None:
+    """A map's panels go below each other, and it shows what it showed."""
+    page.locator("#score").select_option("seconds")
+    shown = page.locator("#chart-map .mark-text.role-mark text")
+    page.wait_for_function("explored.views.map.signal('score') === 'seconds'")
+    before = sorted(shown.all_text_contents())
+    for width, rows in ((300, 2), (1024, 1)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_function(
+            """rows => new Set([...document.querySelectorAll("#chart-map svg text")]
+              .filter((text) => ["adam", "sgd"].includes(text.textContent))
+              .map((text) => Math.round(text.getBoundingClientRect().y))).size === rows""",
+            arg=rows,
+        )
+        assert sorted(shown.all_text_contents()) == before
+        assert page.evaluate("explored.views.map.signal('score')") == "seconds"
+
+
+@pytest.mark.slow
 def test_the_map_shows_the_score_that_one_asks_for(page: Page, made: Made) -> None:
     found = made[0]
     runs = found.comparison.runs.assign(label=found.comparison.labels)
@@ -270,6 +303,41 @@ def test_a_mark_names_its_setting_and_leads_to_its_run(page: Page, made: Made) -
 
 
 @pytest.mark.slow
+def test_a_mark_of_a_drawn_figure_names_its_setting_and_leads_to_its_run(
+    page: Page, made: Made
+) -> None:
+    found, around, _ = made
+    marks = json.loads(page.locator("#document").text_content() or "")["marks"]
+    tip = page.locator("#vg-tooltip-element.visible")
+    page.context.route("http://127.0.0.1:5000/**", lambda route: route.fulfill(body="a run"))
+    runs = found.comparison.runs.assign(label=found.comparison.labels)
+    for figure in ("charts", "sensitivity", "gradients"):
+        place = next(at for at, mark in enumerate(marks[figure]) if mark["of"] == [2])
+        area = page.locator(f"#{figure} rect.area").nth(place)
+        area.hover()
+        row = found.board.iloc[2]
+        own = runs[runs["label"] == row["label"]]
+        best = own.loc[own["score"].idxmax(), "id"]
+        said = re.sub(r"\s+", " ", tip.inner_text())
+        assert f"setting {row['label']} validation accuracy {row['mean']:.4f} (" in said, figure
+        assert "n = 3" in said and said.endswith(f"run {best}")
+        assert ("training time of a run (s) " in said) == (figure == "charts")
+        with page.expect_popup() as led:
+            area.click()
+        led.value.wait_for_load_state()
+        assert led.value.url == around.pages[best]
+        led.value.close()
+    page.locator("h1").hover()
+    assert tip.count() == 0
+    of = marks["interactions"][0]["of"]
+    page.locator("#interactions rect.area").first.hover()
+    said = tip.inner_text()
+    assert f"mean of {len(of)} settings" in said and len(of) > 1
+    assert f"{found.board['mean'][of].mean():.4f}" in said
+    assert all(label in said for label in found.board["label"][of[:6]])
+
+
+@pytest.mark.slow
 def test_a_finger_is_told_at_its_first_tap_and_led_at_the_next(
     browser: Browser, made: Made, said: list[str]
 ) -> None:
@@ -285,6 +353,15 @@ def test_a_finger_is_told_at_its_first_tap_and_led_at_the_next(
         mark.tap()
     led.value.wait_for_load_state()
     assert led.value.url in made[1].pages.values()
+    drawn = page.locator("#interactions rect.area").first
+    for one in (drawn, mark):  # told anew after it has touched anything else
+        page.locator("h1").tap()
+        page.wait_for_selector("#vg-tooltip-element:not(.visible)", state="attached")
+        one.tap()
+        page.wait_for_selector("#vg-tooltip-element.visible")
+        tip = page.locator("#vg-tooltip-element").bounding_box()
+        assert tip is not None and tip["x"] >= 0 and tip["x"] + tip["width"] <= 390
+        assert len(page.context.pages) == 2
     page.context.close()
     assert said == []
 

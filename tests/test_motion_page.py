@@ -361,6 +361,8 @@ def test_a_finger_on_a_trail_says_what_is_there(opened: Open) -> None:
     page.touchscreen.tap(canvas["x"] + left + x, canvas["y"] + top + y)
     page.wait_for_selector("#vg-tooltip-element.visible")
     assert "adam" in page.locator("#vg-tooltip-element").inner_text()
+    page.locator("#optimizers legend").tap()
+    page.wait_for_selector("#vg-tooltip-element:not(.visible)", state="attached")
 
 
 def test_charts_and_controls_say_what_they_are(opened: Open) -> None:

@@ -139,7 +139,7 @@ def spec(findings: Findings) -> Spec | None:
              "color": {"condition": {"test": "datum.failed", "value": "transparent"},
                        "field": "shade", "type": "quantitative", "legend": None,
                        "scale": {"scheme": style.MAP, "domain": [0, 1]}},
-             "stroke": {"condition": {"test": CHOSEN, "value": style.COLORS[1]}, "value": None}}},
+             "stroke": {"field": "ring", "type": "nominal", "scale": None}}},
         {"mark": {"type": "text", "fontSize": 11},
          "encoding": common | {
              "text": {"field": "text", "type": "nominal"},
@@ -163,6 +163,7 @@ def spec(findings: Findings) -> Spec | None:
         "transform": [
             {"calculate": f"datum.failed ? '{FAILED}' : datum['text_' + score]", "as": "text"},
             {"calculate": "datum['shade_' + score]", "as": "shade"},
+            {"calculate": f"{CHOSEN} ? colors[datum.s] : null", "as": "ring"},
         ],
         "facet": {"field": "panel", "type": "nominal", "title": None, "sort": order,
                   "header": {"labelLimit": 0, "labelAnchor": "start"}},

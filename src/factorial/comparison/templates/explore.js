@@ -4,10 +4,10 @@ const page = JSON.parse(document.getElementById("document").textContent);
 (() => {
   "use strict";
   const COLORS = ["#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0072B2"];
+  const SETTLED = 200; // milliseconds after which a window has its new size
   const views = {};
   const chosen = [];
   const boxes = new Map(); // of a setting's place: its checkboxes
-  const layers = []; // over the figures that stay as they are drawn, and where these show what
   window.explored = { views, chosen };
 
   function element(name, attributes, ...children) {
@@ -53,29 +53,42 @@ const page = JSON.parse(document.getElementById("document").textContent);
     };
   }
 
-  function fitted(spec, width) {
-    const least = spec.usermeta.least > width ? { width: spec.usermeta.least } : {}; // it scrolls
-    if (!spec.facet)
-      return { ...spec, ...least, autosize: { type: "fit-x", contains: "padding" } };
-    return { ...spec, columns: Math.max(1, Math.floor(width / spec.usermeta.panel)) };
+  // What the room that it has makes of a chart: a map's columns, and whether it scrolls
+  function layout({ facet, usermeta }, width) {
+    if (facet) return { columns: Math.max(1, Math.floor(width / usermeta.panel)) };
+    const fit = { autosize: { type: "fit-x", contains: "padding" } };
+    return usermeta.least > width ? { ...fit, width: usermeta.least } : fit;
+  }
+
+  function outgrown([name, place]) {
+    const width = place.clientWidth; // none on paper
+    return width && JSON.stringify(layout(page.charts[name], width)) !== place.dataset.layout;
   }
 
   async function draw(name, place, data) {
-    const spec = { ...fitted(page.charts[name], place.clientWidth), datasets: data };
+    const fitted = layout(page.charts[name], place.clientWidth);
+    const spec = { ...page.charts[name], ...fitted, datasets: data };
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
     const options = { ast: true, logLevel: 1, actions: false, renderer: "svg", config: config(),
                       tooltip: { theme: dark ? "dark" : "light" },
                       loader: { target: "_blank", rel: "noopener" } };
-    const score = views[name]?.signal && page.charts[name].facet ? views[name].signal("score") : null;
+    const old = views[name];
+    const score = spec.facet && old?.signal("score");
     const result = await vegaEmbed(place, spec, options);
+    old?.finalize();
     views[name] = result.view;
+    place.dataset.layout = JSON.stringify(fitted);
     if (score) result.view.signal("score", score);
     show(result.view);
   }
 
+  function colors() {
+    return new Map(chosen.map((s, turn) => [s, COLORS[turn % COLORS.length]]));
+  }
+
   function show(view) {
-    const colors = Object.fromEntries(chosen.map((s, turn) => [s, COLORS[turn % COLORS.length]]));
-    return view.signal("chosen", [...chosen]).signal("colors", colors).runAsync();
+    return view.signal("chosen", [...chosen]).signal("colors", Object.fromEntries(colors()))
+      .runAsync();
   }
 
   function choose(s, wanted) {
@@ -95,7 +108,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
       }
     }
     for (const view of Object.values(views)) show(view);
-    for (const [layer, marks] of layers) layer.replaceChildren(...marks.flatMap(rings));
+    page.ringed(colors());
     const none = document.getElementById("none-chosen");
     none.hidden = !chosen.length;
     none.textContent = `choose none of these ${chosen.length}`;
@@ -129,36 +142,6 @@ const page = JSON.parse(document.getElementById("document").textContent);
     document.body.append(element("button", { type: "button", id: "none-chosen", hidden: "" }));
   }
 
-  function drawn(name, attributes, ...children) {
-    const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-
-  function overlays() {
-    for (const [name, marks] of Object.entries(page.marks)) {
-      const image = document.querySelector(`#${name} img`);
-      const layer = drawn("svg", { viewBox: "0 0 1 1", preserveAspectRatio: "none" });
-      const both = element("div", { class: "marked" });
-      image.replaceWith(both);
-      both.append(image, layer);
-      layers.push([layer, marks]);
-    }
-  }
-
-  // Around one mark, a ring within the other where several that are chosen share it
-  function rings({ of, box: [x, y, width, height] }) {
-    return chosen.filter((s) => of.includes(s)).map((s, turn) => {
-      const less = Math.min(0.15 * turn, 0.45);
-      return drawn("rect", {
-        x: x + less * width, y: y + less * height,
-        width: (1 - 2 * less) * width, height: (1 - 2 * less) * height,
-        stroke: COLORS[chosen.indexOf(s) % COLORS.length], "data-setting": s,
-      }, drawn("title", {}, page.settings[s].label));
-    });
-  }
-
   function scores(spec, place) {
     const select = element("select", { id: "score" });
     for (const [key, words] of spec.usermeta.scores)
@@ -169,18 +152,32 @@ const page = JSON.parse(document.getElementById("document").textContent);
                          element("label", {}, "each cell shows ", select), spec.usermeta.note));
   }
 
-  // A finger does not hover: its first tap on a mark shows what a pointer is told, the next leads on
+  // As a chart tells a pointer of a mark; nothing where there are no words
+  function say(event, words) {
+    Object.values(views)[0]?.tooltip()(null, event, null, words);
+  }
+  page.say = say;
+
+  // A finger does not hover: its first tap on a mark shows what a pointer is told, the next leads
+  // on; and where it touches anything else, that is gone
+  let [touches, told] = [false, null];
+  document.addEventListener("pointerdown", ({ pointerType, target }) => {
+    touches = pointerType === "touch";
+    if (!touches || target === told) return;
+    told = null;
+    say(null, null);
+  }, true);
+
   function tappable(place) {
-    let kind, last;
-    place.addEventListener("pointerdown", (event) => { kind = event.pointerType; }, true);
     place.addEventListener("click", (event) => {
-      if (kind !== "touch" || event.target === last) return;
-      last = event.target;
+      if (!touches || event.target === told) return;
+      told = event.target;
       event.stopPropagation();
       const { clientX, clientY } = event;
-      last.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
+      told.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
     }, true);
   }
+  page.tappable = tappable;
 
   function places() {
     return Object.entries(page.charts).map(([name, spec]) => {
@@ -206,17 +203,22 @@ const page = JSON.parse(document.getElementById("document").textContent);
         ? [", ", element("a", { href: page.command }, page.command), "."]
         : [", which this command opens: ", element("code", {}, page.command)]));
     choosable();
-    overlays();
     const found = places();
-    const drawAll = async () => {
+    let [turn, waiting] = [Promise.resolve(), null];
+    const drawAll = async (charts) => {
       const data = tables();
-      for (const [name, place] of found) {
+      for (const [name, place] of charts) {
         await draw(name, place, data);
         place.closest("figure")?.classList.add("replaced"); // what could not be drawn stays
       }
     };
-    await drawAll();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+    const again = (wanted) => turn = turn.then(() => drawAll(found.filter(wanted)));
+    await again(() => true);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => again(() => true));
+    window.addEventListener("resize", () => {
+      clearTimeout(waiting);
+      waiting = setTimeout(again, SETTLED, outgrown);
+    });
     document.documentElement.dataset.explored = "true"; // for who waits for the last chart
   }
   start();
