@@ -81,7 +81,7 @@ def drawable(images: Array) -> Array | None:
 
 def place(findings: Findings) -> int:
     """Of the winner on the board: settings without a rank may come before it."""
-    return findings.board["label"].tolist().index(findings.winner["label"])
+    return int(findings.board["label"].tolist().index(findings.winner["label"]))
 
 
 def whose(findings: Findings) -> str:
