@@ -129,15 +129,38 @@ def test_what_lies_elsewhere_replays_where_the_user_says(world: Path, tmp_path: 
     assert "verdict: identical" in said(world, f"factorial replay run=last data={moved}", tmp_path)
 
 
+def accuracies(outputs: Path) -> str:
+    """Those of the one run that is on record, as an evaluation says them."""
+    (run,) = recorded(outputs)
+    scores = [run.data.metrics[f"{name}/accuracy"] for name in ("validation", "test")]
+    return "  validation {:.4f}  test {:.4f}\n".format(*scores)
+
+
 @pytest.mark.slow
-def test_a_function_on_record_wants_permission_to_be_replayed(world: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["folder", "npz"])
+def test_what_lies_elsewhere_is_evaluated_where_the_user_says(
+    world: Path, tmp_path: Path, kind: str
+) -> None:
+    asked = {"folder": "data.root=photos data.size=[8,8]", "npz": "data.file=photos.npz"}
+    place = world / {"folder": "photos", "npz": "photos.npz"}[kind]
+    said(world, f"python train.py data={kind} {asked[kind]} epochs=1", tmp_path)
+    silent = train(tmp_path, command="evaluate")
+    assert silent.returncode == 1
+    assert silent.stderr.startswith("error: data=null: allowed is where the images of run ")
+    assert accuracies(tmp_path) in said(world, f"factorial evaluate data={place}", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_function_on_record_wants_permission_to_be_called_again(
+    world: Path, tmp_path: Path
+) -> None:
     said(world, "python train.py data._target_=my_data.tensors epochs=1", tmp_path)
-    env = {"PYTHONPATH": str(world)}
-    refused = train(tmp_path, "run=last", command="replay", env=env)
-    assert refused.returncode == 1
-    assert refused.stderr.startswith("error: data._target_=my_data.tensors: allowed are ")
-    done = said(world, "factorial replay run=last allow=my_data.tensors", tmp_path)
-    assert "verdict: identical" in done
+    expected = {"replay": "verdict: identical", "evaluate": accuracies(tmp_path)}
+    for command, line in expected.items():
+        refused = train(tmp_path, command=command, env={"PYTHONPATH": str(world)})
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("error: data._target_=my_data.tensors: allowed are ")
+        assert line in said(world, f"factorial {command} allow=my_data.tensors", tmp_path)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ def main(typed: Sequence[str]) -> None:
     if store.client is None:
         raise BadInput(f"outputs={store.outputs}: no runs are on record there")
     together = ensemble.restore(store, settings)
-    splits = ensemble.splits(store, together)
+    splits = ensemble.splits(store, together, settings)
     held_out = {"validation": splits.validation, "test": splits.test}
     judged = {
         name: ensemble.evaluate(together, split) for name, split in held_out.items() if len(split)

@@ -11,7 +11,7 @@ from factorial.record import selection
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, artifact
 from factorial.results import Evaluation
-from factorial.reuse import evidence, weights
+from factorial.reuse import evidence, replay, weights
 from factorial.settings import schema
 from factorial.settings.messages import BadInput
 from factorial.training import data, environment, trainer
@@ -74,14 +74,22 @@ def chosen(store: Store, settings: dict[str, Any]) -> list[RecordedRun]:
     return ranked[:count]
 
 
-def splits(store: Store, ensemble: Ensemble) -> data.Data:
-    """The data that all of them learnt from. Raises BadInput where other bytes lie here."""
-    environment.enter(ensemble.configs[0].device)
-    found = data.load(ensemble.configs[0].data, torch.device("cpu"))
+def splits(store: Store, ensemble: Ensemble, settings: dict[str, Any]) -> data.Data:
+    """The data that all of them learnt from, which lie where the user says.
+
+    Raises BadInput where other bytes lie here, and for a function that may not be called.
+    """
+    first = ensemble.runs[0]
+    recorded = evidence.config(store, first)
+    changed = weights.changes(store, settings) | replay.place(first, recorded, settings)
+    config = evidence.combination(first, recorded, changed).parse()
+    environment.enter(config.device)
+    data.require(config.data, config.allow)
+    found = data.load(config.data, torch.device("cpu"))
     for run in ensemble.runs:
         file = artifact(store, run.id, "recipe.json")
-        recorded = json.loads(file.read_bytes()).get("data") if file else None
-        evidence.require_data(run, recorded, found.digest)
+        digest = json.loads(file.read_bytes()).get("data") if file else None
+        evidence.require_data(run, digest, found.digest)
     return found
 
 

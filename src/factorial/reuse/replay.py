@@ -28,7 +28,7 @@ def replay(store: Store, recorded: RecordedRun, settings: dict[str, Any]) -> Ver
     """Execute a run again with no cache and no checkpoint, compare, record the verdict, say it."""
     tolerance = words.number("tolerance", settings["tolerance"], float, least=0, most=1)
     files = evidence.read(store, recorded)
-    changed = changes(files, settings, store) | place(files, settings)
+    changed = changes(files, settings, store) | place(recorded, files.config, settings)
     trial = prepare(evidence.combination(recorded, files.config, changed), refuse)
     console.say(f"replay of run {recorded.id}: {verdict.printable(recorded.name)}")
     with writing.recording(opened(store, recorded)) as run:
@@ -71,16 +71,16 @@ def changes(files: RunFiles, settings: dict[str, Any], store: Store) -> dict[str
     }
 
 
-def place(files: RunFiles, settings: dict[str, Any]) -> dict[str, Any]:
-    """Where its data lie, as the user says: a record is not asked. Raises BadInput."""
-    recorded: Any = files.config.get("data")
+def place(run: RecordedRun, config: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Where a run's data lie, as the user says: a record is not asked. Raises BadInput."""
+    recorded: Any = config.get("data")
     recorded = recorded if isinstance(recorded, dict) else {}
     key = "file" if "file" in recorded else "root"
     if settings["data"] is not None:
         return {f"data.{key}": settings["data"]}
     if recorded.get("name") in OWN and recorded.get(key) is not None:
         raise BadInput(
-            f"data=null: allowed is where the images of run {files.run.id} lie; on record it is "
+            f"data=null: allowed is where the images of run {run.id} lie; on record it is "
             f"{shown(recorded[key])}"
         )
     return {}

@@ -57,7 +57,7 @@ def ready(store: Store, run: RecordedRun, settings: dict[str, Any]) -> Ready:
     files = evidence.read(store, run)
     if not replay.epochs(files):
         raise BadInput(f"run={run.id}: metrics.json has no epoch; allowed is a run with a way")
-    changed = replay.changes(files, settings, store) | replay.place(files, settings)
+    changed = replay.changes(files, settings, store) | replay.place(run, files.config, settings)
     trial = prepare(evidence.combination(run, files.config, changed), replay.refuse)
     evidence.require_data(run, files.recipe.get("data"), trial.recipe.document["data"])
     model = trainer.start(trial.config, trial.device).evaluated

@@ -29,12 +29,7 @@ def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[n
     """
     evidence.require_result(run)
     recorded = evidence.config(store, run)
-    changes = {
-        "allow": words.names(settings["allow"]),
-        "outputs": str(store.outputs),
-        "device.kind": "cpu",
-    }
-    config = evidence.combination(run, recorded, changes).parse()
+    config = evidence.combination(run, recorded, changes(store, settings)).parse()
     if recorded["data"].get("shape") == config.data.shape[1:]:
         config = replace(config, data=replace(config.data, shape=config.data.shape[1:]))
     model: nn.Module = instantiate(
@@ -53,6 +48,15 @@ def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[n
     if digests and digests[max(digests)] not in ("", fingerprint(model.state_dict())):
         raise BadInput(f"run={run.id}: {FILE} is not what it was when the run ended")
     return model.eval(), config
+
+
+def changes(store: Store, settings: dict[str, Any]) -> dict[str, Any]:
+    """What this machine decides of a run whose model is used, and not its record."""
+    return {
+        "allow": words.names(settings["allow"]),
+        "outputs": str(store.outputs),
+        "device.kind": "cpu",
+    }
 
 
 class Served(nn.Module):
