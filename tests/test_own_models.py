@@ -1,11 +1,14 @@
 """Models that users bring: layers without a part, frozen ones, what draws, what diverges."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
 from composing import CPU, configured, digits, put
+from running import artifacts, bring, trial
+from safetensors.torch import load_file
 
 from factorial.results import Epoch
 from factorial.settings.messages import BadInput
@@ -99,6 +102,34 @@ class Hopeless(Odd):
         return torch.cat([torch.full_like(logits[:, :1], -math.inf), logits[:, 1:]], dim=1)
 
 
+class Tied(torch.nn.Module):
+    """Two layers with one matrix, as an encoder that reads twice has."""
+
+    def __init__(self, shape: list[int], classes: int) -> None:
+        super().__init__()
+        self.first, self.second = torch.nn.Linear(64, 64), torch.nn.Linear(64, 64)
+        self.second.weight = self.first.weight
+        self.last = torch.nn.Linear(64, classes)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.last(self.second(self.first(images.flatten(1)).relu()).relu())
+        return logits
+
+
+class Closed(torch.nn.Linear):
+    """Made for one data set."""
+
+    def __init__(self, classes: int = 10) -> None:
+        super().__init__(64, classes)
+
+
+class ByName(torch.nn.Linear):
+    """Takes no argument by its place."""
+
+    def __init__(self, *, shape: list[int], classes: int) -> None:
+        super().__init__(64, classes)
+
+
 class Empty(torch.nn.Flatten):
     """A model that has nothing to train."""
 
@@ -138,7 +169,29 @@ def test_a_model_that_draws_in_evaluation_draws_the_same_again() -> None:
     assert torch.equal(trainer.final(state.model, splits.test, config)[1], first)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Closed", "ByName"])
+def test_a_class_without_places_for_shape_and_classes_is_told_of_them(
+    tmp_path: Path, name: str
+) -> None:
+    line = (
+        rf"^model\._target_=test_own_models\.{name}: takes \(.*\).*; allowed is what takes the "
+        rf"shape of an image and the number of classes first$"
+    )
+    with pytest.raises(BadInput, match=line):
+        trial(tmp_path, f"model._target_=test_own_models.{name}")
+
+
 def test_a_model_without_parameters_is_refused() -> None:
     line = r"model\._target_=test_own_models\.Empty: allowed is a model that has parameters"
     with pytest.raises(BadInput, match=line):
         trainer.start(own("Empty"), CPU)
+
+
+@pytest.mark.slow
+def test_a_matrix_that_layers_share_is_recorded_under_each_name(tmp_path: Path) -> None:
+    outcome = bring(tmp_path, "model._target_=test_own_models.Tied", "epochs=1")
+    assert outcome.status == "FINISHED", outcome.reason
+    kept = load_file(artifacts(tmp_path, outcome.run_id) / "weights.safetensors")
+    assert kept.keys() >= {"first.weight", "second.weight"}
+    assert torch.equal(kept["first.weight"], kept["second.weight"])

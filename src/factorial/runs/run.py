@@ -191,7 +191,8 @@ def finish(
     outcome.seconds = sum(row.seconds for row in rows)
     closing, logits = trainer.final(state.evaluated, splits.test, trial.config)
     model = state.evaluated.state_dict()
-    weights = {name: value.cpu().contiguous() for name, value in model.items()}
+    # copies, for what layers share safetensors would refuse
+    weights = {name: value.cpu().contiguous().clone() for name, value in model.items()}
     write_atomically(run.folder / WEIGHTS, save(weights))
     for name, packed in predicting.files(state.evaluated, splits, logits, trial.config).items():
         write_atomically(run.folder / name, packed)

@@ -17,7 +17,7 @@ from factorial.settings.messages import OPEN, BadInput, Missing
 from factorial.settings.recipe import Recipe, identify
 from factorial.settings.schema import Config
 from factorial.training import data, environment, measuring, sizes, trainer
-from factorial.training.instantiate import untaken
+from factorial.training.instantiate import signature, untaken
 
 Compose = Callable[[list[str]], Combination]
 
@@ -109,6 +109,7 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
     combination = without(combination, foreign)
     config = combination.parse()
     device = environment.choose(config.device)
+    require_places(config)
     trainer.start(config, device)
     measuring.check(config)
     try:
@@ -136,6 +137,19 @@ def dropped(combination: Combination, config: Config) -> list[tuple[str, str, st
         for name in untaken(part, getattr(config, part), config.allow)
         if f"{part}.{name}" not in typed
     ]
+
+
+def require_places(config: Config) -> None:
+    """Raises BadInput for a model whose class has no places for what it gets first."""
+    untaken("model", config.model, config.allow)  # which may not be imported unless it is allowed
+    takes = signature("model", config.model)
+    try:
+        takes.bind_partial(config.data.shape, config.data.classes)
+    except TypeError as error:
+        raise BadInput(
+            f"model._target_={config.model['_target_']}: takes {takes}; allowed is what takes the "
+            f"shape of an image and the number of classes first"
+        ) from error
 
 
 def without(combination: Combination, foreign: Sequence[tuple[str, str, str]]) -> Combination:
