@@ -15,7 +15,7 @@ from factorial.settings.combination import Combination, Composer, by_hydra
 from factorial.settings.messages import BadInput
 
 LINEAR = ["model=linear", "optimizer=sgd"]
-SIGN = """
+SIGN = """import torch
 
 class SignSGD(torch.optim.SGD):
     def __init__(self, params, lr):
@@ -126,6 +126,25 @@ def test_what_was_typed_for_some_alone_has_its_recorded_level_in_the_others(tmp_
         usual | {"schedule": "cosine"},
         usual | {"model.hidden": "[8,9]", "clip_norm": "2"},
     ]
+
+
+@pytest.mark.slow
+def test_what_some_alone_have_is_a_factor_where_nothing_else_tells_them_apart(
+    tmp_path: Path,
+) -> None:
+    """An argument that no file sets: the others have no level of it on record."""
+    decay, momentum = "+optimizer.weight_decay=0.1", "+optimizer.momentum=0.9"
+    systems = [LINEAR, [*LINEAR, decay], [*LINEAR, momentum]]
+    seeds = [[*system, f"seed={seed}"] for system in systems for seed in (0, 1)]
+    few = members(tmp_path, *seeds)
+    assert varying(few) == {
+        "seed": ["0", "1"],
+        "optimizer.weight_decay": ["-", "0.1"],
+        "optimizer.momentum": ["-", "0.9"],
+    }
+    assert len({tuple(row.values()) for row in level_rows(few)}) == 6
+    told = members(tmp_path, LINEAR, ["model=mlp", "optimizer=sgd", decay])
+    assert varying(told) == {"model": ["linear", "mlp"]}
 
 
 def test_classes_that_were_typed_are_factors_under_their_names(

@@ -1,7 +1,7 @@
 """The members of a sweep: its combinations, composed and checked before any starts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -146,12 +146,29 @@ def spelled(value: Any) -> str:
 
 
 def varying(members: Sequence[Member]) -> dict[str, list[str]]:
-    """The factors: keys with more than one level, each with its levels in order of appearance."""
+    """The factors: keys with more than one level, each with its levels in order of appearance.
+
+    What some combinations alone have is one too, where nothing else tells them from the others.
+    """
+    rows = all_levels(members)
     seen: dict[str, dict[str, None]] = {}
-    for row in all_levels(members):
+    for row in rows:
         for key, value in row.items():
             seen.setdefault(key, {})[value] = None
-    return {key: list(levels) for key, levels in seen.items() if len(levels) > 1}
+    factors = {key: list(levels) for key, levels in seen.items() if len(levels) > 1}
+    for key in seen:
+        if key not in factors and tells_apart(key, factors, rows):
+            factors[key] = list(dict.fromkeys(row.get(key, ABSENT) for row in rows))
+    return {key: factors[key] for key in seen if key in factors}
+
+
+def tells_apart(key: str, factors: Iterable[str], rows: Sequence[Mapping[str, str]]) -> bool:
+    """Whether of combinations that are alike in these factors some alone have a key."""
+    having: dict[tuple[str, ...], set[bool]] = {}
+    for row in rows:
+        alike = tuple(row.get(factor, ABSENT) for factor in factors)
+        having.setdefault(alike, set()).add(key in row)
+    return any(len(both) == 2 for both in having.values())
 
 
 def level_rows(members: Sequence[Member]) -> list[dict[str, str]]:
