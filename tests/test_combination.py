@@ -95,6 +95,8 @@ def test_words_are_kept_as_they_were_typed() -> None:
          "mlp adam lr=0.001 e15 s0 data=digits device=cpu threads=2"),
         (["optimizer._target_=torch.optim.Adamax"], "mlp Adamax lr=0.001 e15 s0 data=digits"),
         (["++optimizer._target_='torch.optim.Adamax'"], "mlp Adamax lr=0.001 e15 s0 data=digits"),
+        (["optimizer=sgd", "optimizer._target_=torch.optim.Adamax"],
+         "mlp sgd lr=0.1 e15 s0 data=digits _target_=torch.optim.Adamax"),
         ([f"model.activation={'x' * 70}"],
          f"mlp adam lr=0.001 e15 s0 data=digits activation={'x' * 60}... (70 signs)"),
     ],

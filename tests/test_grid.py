@@ -45,6 +45,12 @@ def test_what_is_typed_has_the_last_word_on_a_preset() -> None:
         ({}, [["mlp"]], "hydra.sweeper.systems=[[mlp]]: allowed is a list of lists of KEY=VALUE"),
         ({}, "mlp", "hydra.sweeper.systems=mlp: allowed is a list of lists of KEY=VALUE"),
         ({}, 3, "hydra.sweeper.systems=3: allowed is a list of lists of KEY=VALUE"),
+        (
+            {"epochs": 1},
+            [["epochs.count=2"]],
+            "hydra.sweeper: epochs stands in params and in systems",
+        ),
+        ({"optimizer.eps": 1}, [["seed=0"], ["+optimizer.eps=2"]], "hydra.sweeper: optimizer.eps "),
     ],
 )
 def test_a_presets_sweep_of_another_form_is_named(params: Any, systems: Any, named: str) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from composing import asked
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 from processes import read, train
 from running import bring, children, parents, recorded, sweep, table
 
+from factorial.commands.train import refuse_sweeps
 from factorial.comparison import findings
 from factorial.comparison.table import load
 from factorial.console import Tally
@@ -151,6 +154,25 @@ def test_a_sweep_that_could_not_be_one_is_refused_in_one_line(words: str, tmp_pa
     assert re.fullmatch(r"error: [^\n]*\n+", done.stderr)
     assert SWEEPS[words] in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_functions_that_give_images_are_levels(outputs: Path) -> None:
+    """Of which what all combinations have in common names none."""
+    targets = "data._target_=test_own_data.four,test_own_data.pair"
+    sweep(outputs, "data=own", targets, "data.batch_size=8", "model=linear", "epochs=1")
+    runs = children(outputs)
+    assert sorted(run.data.params["data"] for run in runs) == ["four", "pair"]
+    assert {run.info.status for run in runs} == {"FINISHED"}
+
+
+def test_a_preset_of_which_everything_is_given_one_value_is_one_run() -> None:
+    preset = OmegaConf.create(
+        {"params": {"seed": "0,1", "epochs": 2}, "systems": [["+optimizer.weight_decay=0.1"]]}
+    )
+    words = ["seed=0", "epochs.count=2", "+optimizer.weight_decay=0.1"]
+    refuse_sweeps(asked(*words), preset)
+    with pytest.raises(BadInput, match=r"it is a sweep of optimizer\.weight_decay: add -m"):
+        refuse_sweeps(asked(*words[:2]), preset)
 
 
 def test_a_glob_stands_for_its_options() -> None:

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from factorial import console
-from factorial.runs.grid import check_preset
+from factorial.runs.grid import check_preset, setting
 from factorial.settings.combination import Combination
 from factorial.settings.help import text
 from factorial.settings.messages import BadInput, report
@@ -67,14 +67,13 @@ def refuse_sweeps(combination: Combination, sweeper: DictConfig) -> None:
 
     One run of it would be of the defaults, whatever the preset says.
     """
-    given = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
-    given |= {"epochs"} & {key.partition(".")[0] for key in given}
+    given = set(map(setting, combination.typed))
     if "trials" in sweeper:
         raise BadInput("hydra/sweeper=optuna: allowed with -m, for a search is many runs")
     params, systems = sweeper.get("params", {}), sweeper.get("systems", ())
     check_preset(params, systems)
-    swept = [*params, *(word.partition("=")[0] for system in systems for word in system)]
-    missing = [key for key in dict.fromkeys(swept) if key not in given]
+    swept = [*map(str, params), *(word for system in systems for word in system)]
+    missing = [key for key in dict.fromkeys(map(setting, swept)) if key not in given]
     if missing:
         preset = combination.choices.get("experiment")
         raise BadInput(

@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 
 from factorial.settings.messages import BadInput, shown
-from factorial.settings.names import is_within
+from factorial.settings.names import SHORT, is_within
 from factorial.settings.overrides import count_epochs
 from factorial.settings.recipe import EXCLUDED
 
@@ -64,6 +64,16 @@ def check_preset(params: Any, systems: Any) -> None:
             f"hydra.sweeper.systems={shown(systems)}: allowed is a list of lists of KEY=VALUE, "
             f"such as [[model=mlp, optimizer=adam]]"
         )
+    factors = {setting(str(key)) for key in params}
+    for key in (setting(word) for system in systems for word in system):
+        if key in factors:
+            raise BadInput(f"hydra.sweeper: {key} stands in params and in systems; allowed is one")
+
+
+def setting(word: str) -> str:
+    """What a preset's word sets, under the record's name, without Hydra's signs."""
+    key = word.lstrip("+~").partition("=")[0]
+    return SHORT.get(key, key)
 
 
 def is_system(system: Any) -> bool:

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from factorial.settings.messages import OPEN, shown
 from factorial.settings.names import GROUPS, SHORT, flatten, is_within
-from factorial.settings.parsing import parse, parse_data
+from factorial.settings.parsing import parse, parse_data, require_target
 from factorial.settings.recipe import EXCLUDED, is_own
 from factorial.settings.schema import Config, Data, targets
 
@@ -65,11 +65,13 @@ class Combination(NamedTuple):
         Raises BadInput.
         """
         config = parse(self.composed)
+        require_target(config.data)
         return replace(config, allow=[*config.allow, *self.typed_targets.values(), *self.filed])
 
     def images(self) -> tuple[Data, list[str]]:
         """The settings of its data, checked, and what may stand in `_target_`. Raises BadInput."""
         settings = parse_data(self.composed)
+        require_target(settings)
         allow: list[str] = OmegaConf.to_container(self.composed.allow, resolve=True)  # type: ignore
         return settings, [*allow, *self.typed_targets.values(), *self.filed]
 
@@ -111,8 +113,11 @@ class Combination(NamedTuple):
         if "lr" in config.optimizer:
             words.append(f"lr={config.optimizer['lr']:g}")
         words += [f"e{config.epochs.count}", f"s{config.seed}"]
+        classes = [
+            f"{group}._target_" for group in GROUPS if self.option(group) == self.maker(group)
+        ]
         for key, value in self.said.items():
-            if key not in (*SAID, *self.typed_targets) and not is_within(key, UNNAMED):
+            if key not in (*SAID, *classes) and not is_within(key, UNNAMED):
                 said = self.option("data") if key == "data" else shown(value)
                 words.append(f"{key.rpartition('.')[2]}={said}")
         return " ".join(words)

@@ -29,6 +29,8 @@ from factorial.settings.rules import (
 from factorial.settings.schema import Config, Data, Tracking
 
 FLOATS = (float, float | None)
+# Of a sweep over several functions what all combinations have in common names none
+TARGET = Rule(CLASS.allowed, or_null(CLASS).holds)
 # What one source of images takes, beside the settings of all of them; `own` has what its function
 # takes as well
 SOURCES: dict[str, dict[str, Rule]] = {
@@ -41,7 +43,7 @@ SOURCES: dict[str, dict[str, Rule]] = {
     },
     "npz": {"file": or_null(FILE)},
     "safetensors": {"file": or_null(FILE)},
-    "own": {"_target_": CLASS, "test_share": PART_OF_1, "test_seed": SEED},
+    "own": {"_target_": TARGET, "test_share": PART_OF_1, "test_seed": SEED},
 }
 # Arguments of classes, where they are set, which mean one thing whatever the class
 ARGUMENTS = {"optimizer.lr": POSITIVE, "optimizer.fused": or_null(BOOLEAN)}
@@ -73,6 +75,12 @@ def parse_data(composed: DictConfig) -> Data:
     except OmegaConfBaseException as error:
         raise BadInput(unresolved(error, composed)) from error
     return data
+
+
+def require_target(data: Data) -> None:
+    """Raises BadInput for data of a function or class of the user's own that is not named."""
+    if "_target_" in data.own:
+        CLASS.check("data._target_", data.own["_target_"])
 
 
 def build(schema: Any, node: Any, prefix: str = "") -> Any:
