@@ -101,7 +101,8 @@ def test_neither_a_name_nor_a_tag_has_levels(word: str) -> None:
 
 TAKEN = [
     "cached", "combinations", "command", "continued_from", "diverged", "failure", "owner", "pruned",
-    "recipe", "replays", "resumed_from_epoch", "search", "sweep", "trial", "trunk", "verdict",
+    "recipe", "replays", "resumed_from_epoch", "search", "stopped", "sweep", "trial", "trunk",
+    "verdict",
     "git.commit", "git.dirty", "git.anything", "mlflow.runName", "mlflow.note.content",
     "mlflow.parentRunId", "mlflow.anything",
 ]  # fmt: skip

@@ -118,6 +118,8 @@ def test_only_an_interrupt_and_an_exit_stop() -> None:
     {
         "optimizer.lrr=1": "optimizer.lrr is not a setting (did you mean lr?): allowed of "
         "optimizer are _target_, fused, lr (+optimizer.lrr=... adds an argument of its class)",
+        "metrics.brier._target_=a.b": "metrics.brier is not a setting: allowed of metrics are none "
+        "(+metrics.brier._target_=... adds a metric)",
         "optimizer.lr.x=1": "optimizer.lr.x is not a setting: allowed of optimizer.lr are none",
         "seed.x=1": "seed.x is not a setting: allowed of seed are none",
         "data.x=1": "data.x is not a setting: allowed of data are batch_size, classes, drop_last, "

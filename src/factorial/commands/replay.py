@@ -39,9 +39,9 @@ def chosen(store: Store, settings: dict[str, Any]) -> list[RecordedRun]:
     """One run, or a sample of a sweep's finished runs that depends on nothing but the sweep."""
     if settings["sweep"] is None:
         return [evidence.choose(store, settings["run"])]
-    sweep = selection.of_sweep(store, settings["sweep"])
     if settings["run"] != "last":
         raise BadInput("run and sweep: allowed is one of them")
+    sweep = selection.of_sweep(store, settings["sweep"])
     runs = [run for run in sweep.runs if run.status == "FINISHED" and evidence.is_run(run)]
     if not runs:
         raise BadInput(f"sweep={settings['sweep']}: none of its runs has a result to replay")

@@ -11,7 +11,8 @@ from factorial.settings.rules import LONGEST_TEXT, TEXT, is_number
 # The tags that say what Factorial knows of a run, and how the names of MLflow's and git's begin
 TAKEN = (
     "cached", "combinations", "command", "continued_from", "diverged", "failure", "owner", "pruned",
-    "recipe", "replays", "resumed_from_epoch", "search", "sweep", "trial", "trunk", "verdict",
+    "recipe", "replays", "resumed_from_epoch", "search", "stopped", "sweep", "trial", "trunk",
+    "verdict",
 )  # fmt: skip
 BEGINNINGS = ("git.", "mlflow.")
 LONGEST_KEY = 250  # of a tag to MLflow

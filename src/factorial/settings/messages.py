@@ -88,7 +88,7 @@ def explain(error: OmegaConfBaseException) -> str:
     if not isinstance(error, ConfigKeyError | ConfigAttributeError):
         return f"{key}: {first_line(error)}".removeprefix(": ")
     line = unknown(key, [str(name) for name in error.parent_node or () if name != "hydra"])
-    return f"{line} (+{key}=... adds an argument of its class)" if is_open(key) else line
+    return f"{line}{addition(key)}"
 
 
 def first_line(error: OmegaConfBaseException) -> str:
@@ -96,9 +96,14 @@ def first_line(error: OmegaConfBaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def is_open(key: str) -> bool:
-    """Whether a key lies in a part of the config that takes whatever its class takes."""
-    return key.partition(".")[0] in OPEN and key.count(".") == 1
+def addition(key: str) -> str:
+    """What would add a key, where its part of the config takes more than stands there."""
+    part, _, name = key.partition(".")
+    if "." in name or part not in (*OPEN, "metrics"):
+        return ""
+    if part == "metrics":
+        return f" (+{key}._target_=... adds a metric)"
+    return f" (+{key}=... adds an argument of its class)"
 
 
 def readable(error: BaseException) -> str | None:

@@ -9,6 +9,7 @@ from factorial.settings.labels import check_key
 from factorial.settings.messages import FORMS, OPEN, BadInput, no_option, shown
 from factorial.settings.names import LABELS, is_within
 from factorial.settings.places import CONF
+from factorial.settings.rules import CLASS
 
 # Hydra's options that mean something here, with the words that may follow
 INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -201,7 +202,17 @@ def check_option(group: str, value: str) -> None:
     several = re.findall(r"[^\[\],\s]+", value) if group in LISTS and value != "" else None
     for level in several or ([value] if whole else value.split(",")):
         if level not in options and (group != "epochs" or is_name(level)):
-            raise BadInput(f"{group}={shown(level)}: allowed is one of {', '.join(options)}")
+            allowed = f"allowed is one of {', '.join(options)}{by_name(group, level)}"
+            raise BadInput(f"{group}={shown(level)}: {allowed}")
+
+
+def by_name(group: str, level: str) -> str:
+    """How a class, or a metric's function, is typed that was named in an option's place."""
+    if not CLASS.holds(level):
+        return ""
+    if group in (*OPEN, "data"):
+        return f"; a class by its name is {group}._target_={level}"
+    return f"; a function by its name is +metrics.NAME._target_={level}" if group in LISTS else ""
 
 
 def count_epochs(override: str) -> str:
