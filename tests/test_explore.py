@@ -354,7 +354,7 @@ def test_a_finger_is_told_at_its_first_tap_and_led_at_the_next(
     led.value.wait_for_load_state()
     assert led.value.url in made[1].pages.values()
     drawn = page.locator("#interactions rect.area").first
-    for one in (drawn, mark):  # told anew after it has touched anything else
+    for one in (mark, drawn):  # told anew after it has touched anything else
         page.locator("h1").tap()
         page.wait_for_selector("#vg-tooltip-element:not(.visible)", state="attached")
         one.tap()

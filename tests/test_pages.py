@@ -35,6 +35,24 @@ def test_what_a_page_is_told_is_text_and_what_a_cell_is_told_stays_within_it() -
         page.environment.from_string("{{ forgotten }}").render()
 
 
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [
+        ("factorial.comparison", "index.html"),
+        ("factorial.comparison", "search.html"),
+        ("factorial.motion", "index.html"),
+        ("factorial.motion", "plane.html"),
+    ],
+)
+def test_all_that_a_page_says_is_within_its_main_landmark(package: str, name: str) -> None:
+    page = template(package, name)
+    source = Path(str(page.filename)).read_text()
+    head, _, rest = source.partition("<body>\n<main>\n<h1>")
+    said, _, scripts = rest.partition("</main>\n")
+    assert "<main" not in head + said and "<p" in said
+    assert not re.search(r"<(h\d|p|section|nav|figure|table)\b", scripts)
+
+
 MACROS = """{% import "macros.html.j2" as macros with context %}
 {{ macros.table(rows) }}{{ macros.picture("one") }}{{ macros.picture("two") }}"""
 
