@@ -377,7 +377,7 @@ def test_charts_and_controls_say_what_they_are(opened: Open) -> None:
         assert page.get_by_role("combobox", name=name, exact=True).count() == 1
     page.locator("#step").fill("3")
     assert page.get_by_role("slider", name="step").get_attribute("aria-valuetext") == "3"
-    assert page.locator("output:not([aria-live=off])").count() == 0
+    assert page.locator("#player output:not([aria-live=off])").count() == 0
 
 
 def test_by_default_the_page_holds_all_and_stays_small(tmp_path: Path) -> None:

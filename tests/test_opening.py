@@ -10,7 +10,7 @@ import pytest
 from recorded import compared, planted, product
 from scipy import stats
 
-from factorial.comparison import alt, findings, opening, report, wording
+from factorial.comparison import alt, findings, opening, report, rows, wording
 from factorial.comparison.figures import style
 from factorial.comparison.findings import Findings
 from factorial.comparison.ranking import Ranking
@@ -244,3 +244,10 @@ def test_a_confusion_is_described_by_its_most_frequent_one() -> None:
 )
 def test_short_times_keep_two_digits(value: float, words: str) -> None:
     assert opening.seconds(value) == words
+
+
+def test_a_level_tells_over_how_many_settings_it_was_averaged() -> None:
+    one = findings.find(compared(planted(product(model=["linear", "mlp"], seed=[0, 1]))))
+    two = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1])
+    for grid, words in ((one, "1 setting"), (findings.find(compared(planted(two))), "2 settings")):
+        assert {row["averaged over"] for row in rows.level_effects(grid)} == {words}

@@ -63,7 +63,8 @@ def level_effects(findings: Findings) -> Rows:
         cells[findings.comparison.ranking.words] = estimate(row.estimate, sign=True)
         if errors:
             cells["error"] = times(errors[place])
-        rows.append(cells | {"averaged over": f"{row.over} settings"})
+        over = "1 setting" if row.over == 1 else f"{row.over} settings"
+        rows.append(cells | {"averaged over": over})
     return rows
 
 

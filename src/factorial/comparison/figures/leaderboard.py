@@ -6,12 +6,14 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from factorial.comparison.figures import clipping, naming, style
 from factorial.comparison.figures.clipping import Window
 from factorial.comparison.figures.naming import Names
 from factorial.comparison.findings import Findings
 
+FEW = 6  # ticks, where long names leave no room for more
 SHOWN = 40  # settings; the others are in the table
 AVERAGES = {"seconds": "median time and mean {words}", "parameters": "means"}
 
@@ -38,6 +40,8 @@ def leaderboard(findings: Findings) -> Figure:
         clipping.arrows(axes, window, beyond, [place] * len(beyond), color, across=True)
     axes.set_yticks(range(len(rows)), [names.of[label] for label in rows["label"]])
     axes.set_ylim(len(rows) - 0.4, -0.6)
+    if max(len(line) for name in names.of.values() for line in name.splitlines()) > naming.LEGEND:
+        axes.xaxis.set_major_locator(MaxNLocator(FEW))
     axes.grid(axis="x")
     axes.set_xlabel(findings.comparison.measure)
     cut = window.said([*rows[["mean", "low", "high"]].to_numpy().flat,
