@@ -127,6 +127,20 @@ def test_what_is_no_choice_of_runs_is_one_line(
     assert re.fullmatch(f"error: {line}\n", done.stderr), done.stderr
 
 
+@pytest.mark.parametrize("best", [[], ["best=2"]])
+def test_a_sweep_of_which_nothing_was_held_out_has_no_best_runs(
+    best: list[str], tmp_path: Path
+) -> None:
+    words = ["-m", "data=digits", "model=linear", "epochs=1", "seed=0,1", "data.validation_share=0"]
+    assert train(tmp_path, *words, "report=false", "name=all").returncode == 0
+    done = train(tmp_path, "sweep=all", *best, command="evaluate")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: sweep=all: none of its runs has a validation accuracy to choose by; allowed is "
+        "run=ID\n",
+    )
+
+
 def test_runs_on_other_data_than_lie_here_are_not_evaluated(made: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(made, tmp_path / "copy")
     run = ranked(copy)[0]

@@ -212,6 +212,15 @@ def test_what_is_chosen_has_a_ring_in_every_figure_that_stays_as_drawn(page: Pag
     top = image["y"] + (box[1] + box[3] / 2) * image["height"]
     assert ring["x"] + ring["width"] / 2 == pytest.approx(left, abs=1)
     assert ring["y"] + ring["height"] / 2 == pytest.approx(top, abs=1)
+    (shared,) = (mark["box"] for mark in marks["interactions"] if {2, 3} <= {*mark["of"]})
+    (inner, outer) = (page.locator("#interactions rect.ring").evaluate_all(
+        """(all, s) => all.filter((ring) => ring.dataset.setting === s).map((ring) =>
+          ["x", "y", "width", "height"].map((name) => Number(ring.getAttribute(name))))""", one)
+        for one in ("3", "2"))  # fmt: skip
+    assert shared in inner
+    left, top, wide, tall = shared
+    around = [left - 0.3 * wide, top - 0.3 * tall, 1.6 * wide, 1.6 * tall]
+    assert any(one == pytest.approx(around) for one in outer)
     colors = {page.locator(f"#charts rect[data-setting='{one}']").get_attribute("stroke")
               for one in (2, 3)}  # fmt: skip
     assert len(colors) == 2

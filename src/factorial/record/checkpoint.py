@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -20,7 +21,8 @@ from factorial.training.fingerprint import fingerprint
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # of what the metadata hold; a newer one is left alone
+FORMAT = 2  # of what the metadata hold; a newer one is left alone
+FLAT = 2  # axes: of more, format 1 does not say in which order they lie in memory
 SPARES = 2  # states under way that are kept: the newest, and one before it in case of damage
 
 
@@ -122,16 +124,22 @@ def read(file: Path, trunk: str) -> dict[str, Any]:
         raise Damaged("its digest is another")
     if metadata["trunk"] != trunk:
         raise Damaged("it belongs to another recipe")
+    if metadata["format"] == "1" and any(one.ndim > FLAT for one in tensors.values()):
+        raise Damaged("it does not say how its tensors lie in memory")
     state: dict[str, Any] = unpack(json.loads(metadata["document"]), tensors)
     return state
 
 
 def pack(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """JSON for a nested state; its tensors go to `tensors`, copied to the CPU."""
+    """JSON for a nested state; its tensors go to `tensors`, copied to the CPU.
+
+    With how each lies in memory: fused optimizers go through a weight's bytes and those of its
+    moments side by side.
+    """
     if isinstance(value, Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().contiguous().clone()
-        return {"tensor": name}
+        return {"tensor": name, "stride": torch.empty_like(value, device="meta").stride()}
     if isinstance(value, dict):  # as pairs, for JSON would turn a number as a key into text
         return {"pairs": [[key, pack(item, tensors)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
@@ -142,7 +150,10 @@ def pack(value: Any, tensors: dict[str, Tensor]) -> Any:
 def unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, list):
         return [unpack(item, tensors) for item in value]
-    if isinstance(value, dict) and "tensor" in value:
+    if isinstance(value, dict) and "stride" in value:
+        tensor = tensors[value["tensor"]]
+        return torch.empty_strided(tensor.shape, value["stride"], dtype=tensor.dtype).copy_(tensor)
+    if isinstance(value, dict) and "tensor" in value:  # of format 1
         return tensors[value["tensor"]]
     if isinstance(value, dict):
         return {key: unpack(item, tensors) for key, item in value["pairs"]}

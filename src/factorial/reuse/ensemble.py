@@ -65,6 +65,11 @@ def chosen(store: Store, settings: dict[str, Any]) -> list[RecordedRun]:
         (run for run in sweep.runs if run.status == "FINISHED" and SCORE in run.metrics),
         key=lambda run: (-run.metrics[SCORE], run.id),
     )
+    if not ranked:
+        raise BadInput(
+            f"sweep={settings['sweep']}: none of its runs has a validation accuracy to choose by; "
+            f"allowed is run=ID"
+        )
     count = settings["best"] or 1
     if count > len(ranked):
         raise BadInput(
