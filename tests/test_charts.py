@@ -57,7 +57,9 @@ def test_an_axis_of_epochs_has_whole_numbers_and_each_once(epochs: int, ticks: l
     _, told = charted(product(optimizer=["sgd", "adam"], epochs=[epochs], seed=[0, 1]))
     for metric in ("score", "loss"):
         for layer in told["charts"][metric]["layer"]:
-            assert layer["encoding"]["x"]["axis"]["values"] == ticks
+            axis = layer["encoding"]["x"]["axis"]
+            assert axis["values"] == ticks
+            assert axis["labelFlush"] is False  # each below its own tick
 
 
 def test_few_settings_are_all_lines_and_nothing_stands_above_them() -> None:

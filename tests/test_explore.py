@@ -4,12 +4,14 @@ from disk; without a script, and on paper, the page is whole."""
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from explored import HOSTILE, explored
+from explored import readings as read_of
 from playwright.sync_api import Browser, Page
 from recorded import compared, planted, product, seen_anew
 from running import children, recorded
@@ -147,6 +149,45 @@ def test_names_on_the_leaderboards_axis_are_whole_on_a_phone(
     drawn, box = page.locator("#chart-leaderboard svg"), page.locator("#chart-leaderboard")
     assert drawn.bounding_box()["width"] > box.bounding_box()["width"]  # type: ignore[index]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.close()
+    assert said == []
+
+
+@pytest.mark.slow
+def test_no_words_of_an_axis_touch_and_results_stand_on_one_line(
+    browser: Browser, said: list[str], tmp_path: Path
+) -> None:
+    """Intervals from 0 to 1, and times over four decades."""
+    rates = {"sgd": [0.001, 0.999], "adam": [0.3, 0.7], "nadam": [0.2, 0.3]}
+    runs = [{"optimizer": name, "epochs": epochs, "seed": seed, "accuracy": value}
+            for name, values in rates.items() for epochs in (1, 7, 5000)
+            for seed, value in enumerate(values)]  # fmt: skip
+    found = findings.find(compared(runs))
+    (tmp_path / "runs").mkdir()
+    around = Beside({}, "", read_of(found, tmp_path / "runs", 200))
+    report.write(found, None, tmp_path / "report", around)
+    file = tmp_path / "report" / "index.html"
+    page = opened(browser, file, said, viewport={"width": 390, "height": 900})
+    script = """name => [...document.querySelectorAll(`#chart-${name} .role-axis-label`)]
+      .map((axis) => [...axis.querySelectorAll("text")]
+        .filter((text) => text.getAttribute("opacity") !== "0" && text.textContent)
+        .map((text) => text.getBoundingClientRect()).map(({ x, y, width }) => [x, y, width]))"""
+    for width in (390, 900, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(500)
+        for chart in ("leaderboard", "seconds", "score", "loss"):
+            for labels in page.evaluate(script, chart):
+                level = [(x, x + wide) for x, y, wide in sorted(labels) if y == labels[0][1]]
+                assert all(two[0] - one[1] > 4 for one, two in pairwise(level)), (width, chart)
+    page.set_viewport_size({"width": 390, "height": 900})
+    page.locator("#second").select_option(str(len(found.board) - 1))
+    heights = page.locator("#compared dd").evaluate_all("all => all.map((dd) => dd.firstChild"
+        " && (() => { const range = document.createRange(); range.selectNodeContents(dd);"
+        " return range.getClientRects().length; })())")  # fmt: skip
+    assert heights == [1] * 5
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    words = page.locator("#compared").inner_text()
+    assert re.search(r"p < 0\.0001[;.]", words) and "= <" not in words
     page.close()
     assert said == []
 

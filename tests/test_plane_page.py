@@ -71,7 +71,9 @@ def test_an_axis_of_losses_begins_above_0_and_holds_all() -> None:
 @pytest.mark.parametrize(("epochs", "ticks"), [(1, [0, 1]), (2, [0, 1, 2]), (3, [0, 1, 2, 3])])
 def test_an_axis_of_epochs_has_whole_numbers_and_each_once(epochs: int, ticks: list[int]) -> None:
     for layer in plane_specs.losses_of((0.1, 1), ["a"], "epoch", epochs, "")["layer"][1:]:
-        assert layer["encoding"]["x"]["axis"]["values"] == ticks
+        axis = layer["encoding"]["x"]["axis"]
+        assert axis["values"] == ticks
+        assert axis["labelFlush"] is False  # each below its own tick
 
 
 def test_the_table_has_a_row_for_each_snapshot(tmp_path: Path) -> None:

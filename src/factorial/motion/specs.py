@@ -182,7 +182,7 @@ def axis(field: str, title: str, domain: list[float]) -> Spec:
         "type": "quantitative",
         "title": title,
         "scale": scale,
-        "axis": {"grid": False, "labelFlush": False},  # or the last two would touch
+        "axis": {"grid": False, "labelFlush": False, "labelSeparation": 5},  # or words would touch
     }
 
 

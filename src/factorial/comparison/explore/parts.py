@@ -15,8 +15,8 @@ def dimmed(least: float) -> Spec:
 
 
 LINK: Spec = {"field": "url", "type": "nominal"}  # a run's page
-# Words of an axis below their ticks, be they the first or the last: they would touch the next ones
-AXIS: Spec = {"labelFlush": False}
+# Words stand below their ticks, be they the first or the last, and clear of the next ones
+AXIS: Spec = {"labelFlush": False, "labelSeparation": 5}
 LETTER = 7  # pixels of a chart's words: less than that wide, and their lines are not cut
 COLOR: Spec = {"field": "color", "type": "nominal", "scale": None}
 

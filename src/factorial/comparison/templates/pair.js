@@ -113,6 +113,7 @@
 
   const share = (value) => `${value < 0 ? "-" : "+"}${Math.abs(value).toFixed(4)}`;
   const small = (p) => (p < 1e-4 ? "< 0.0001" : p.toFixed(4));
+  const pOf = (p) => (p < 1e-4 ? `p ${small(p)}` : `p = ${small(p)}`);
 
   function words(found, names) {
     const span = found.low === undefined ? "no interval: nothing varies"
@@ -130,7 +131,7 @@
     for (const [key, value] of rows)
       list.append(element("dt", {}, key), element("dd", {}, value));
     const each = found.each.map((one) =>
-      `seed ${one.seed}: ${one.counts[0]} against ${one.counts[1]}, p = ${small(one.p)}`);
+      `seed ${one.seed}: ${one.counts[0]} against ${one.counts[1]}, ${pOf(one.p)}`);
     const read = "A setting reads an image where more than half of its runs do. ";
     const said = `First: ${names[0]}; second: ${names[1]}. ${found.n} ${known.images} images, `
       + `seeds ${seeds}. ${found.each.length > 1 ? `${read}By seed: ${each.join("; ")}. ` : ""}`
