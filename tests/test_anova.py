@@ -83,20 +83,28 @@ def test_a_missing_cell_costs_the_interaction_alone_and_is_named() -> None:
 
 
 def test_what_no_results_leave_untold_of_many_pairs_is_one_line() -> None:
-    """Each of four ingredients left out once: no two are left out together."""
-    left_out = [(), ("a",), ("b",), ("c",), ("d",)]
-    rng = np.random.default_rng(14)
-    rows = [
-        (*("no" if name in none else "yes" for name in "abcd"), seed, rng.normal(0.9, 0.01))
-        for none in left_out
-        for seed in "012"
-    ]
-    runs = pd.DataFrame(rows, columns=["a", "b", "c", "d", "seed", "score"])
+    """Each of four ingredients, or five, left out once: no two are left out together."""
+
+    def ablated(names: str) -> pd.DataFrame:
+        rng = np.random.default_rng(14)
+        rows = [
+            (*("no" if name == none else "yes" for name in names), seed, rng.normal(0.9, 0.01))
+            for none in ("", *names)
+            for seed in "012"
+        ]
+        return pd.DataFrame(rows, columns=[*names, "seed", "score"])
+
+    runs = ablated("abcd")
     analysis = anova.analyse(runs, ["a", "b", "c", "d"], "score")
     assert analysis.table["term"].tolist() == ["a", "b", "c", "d", "seeds"]
     assert analysis.notes[0] == (
         "6 pairs of factors have combinations without a result, so their interactions can't be "
         "told: a x b, a x c, a x d, b x c, b x d, c x d"
+    )
+    many = anova.analyse(ablated("abcde"), [*"abcde"], "score")
+    assert many.notes[0] == (
+        "10 pairs of factors have combinations without a result, so their interactions can't be "
+        "told: a x b, a x c, a x d, a x e, b x c, b x d and 4 more"
     )
     few = anova.analyse(runs[runs["d"] == "yes"], ["a", "b", "c"], "score").notes
     assert few[:3] == [

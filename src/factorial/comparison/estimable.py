@@ -9,6 +9,7 @@ import pandas as pd
 from factorial.comparison.nested import Term, applicable, dummies, nesting
 
 FEW = 3  # pairs of factors that each get a line of their own
+NAMED = 6  # of many pairs
 
 
 def why_not(runs: pd.DataFrame, factors: Sequence[str], score: str) -> list[str]:
@@ -66,13 +67,15 @@ def estimable(
 
 
 def without_results(untold: Mapping[str, str]) -> list[str]:
-    """A line for each pair of factors and how much of it has no result, as long as they are few."""
+    """A line for each pair of factors and how much of it has no result, as long as they are few;
+    many are counted, the first of them named."""
     if len(untold) <= FEW:
         return [
             f"{pair}: {part} have no result, so their interaction can't be told"
             for pair, part in untold.items()
         ]
+    named, more = [*untold][:NAMED], len(untold) - NAMED
     return [
         f"{len(untold)} pairs of factors have combinations without a result, so their interactions "
-        f"can't be told: {', '.join(untold)}"
+        f"can't be told: {', '.join(named)}{f' and {more} more' if more > 0 else ''}"
     ]
