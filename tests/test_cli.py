@@ -35,7 +35,7 @@ def test_a_run_ends_with_accuracy_id_folder_and_the_command_for_the_page(tmp_pat
     )
     assert said["run"] == entry.info.run_id
     assert entry.data.tags["recipe"].startswith(said["recipe"])
-    assert len(entry.data.tags["recipe"]) == 64
+    assert len(entry.data.tags["recipe"]) == 20
     assert (ROOT / said["folder"] / "weights.safetensors").is_file()
     assert said["test accuracy"].startswith(f"{entry.data.metrics['test/accuracy']:.4f} on digits")
     program, *rest = shlex.split(said["compare"])

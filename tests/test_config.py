@@ -177,7 +177,7 @@ LIMITS: dict[str, tuple[list[Any], list[Any]]] = {
     "allow": ([[], ["a"], ["a.b"]], [[""], ["a."], ["a-b"]]),
     "tracking.experiment": (["a", "a b", "ü", "x" * 200], ["", " ", " a", "x" * 201, "a\nb"]),
     "tracking.parent": ([None, "0" * 32], ["", "0" * 31, "g" * 32]),
-    "tracking.sweep": ([None, "f" * 64], ["", "f" * 32]),
+    "tracking.sweep": ([None, "f" * 20], ["", "f" * 32]),
     "name": ([None, "a", "a b", "ü", "x" * 200], ["", " ", " a", "x" * 201, "a\nb", 5, True]),
     "note": ([None, "a, b: c", "x" * 8000], ["", " ", "x" * 8001, "a\nb", 5, True]),
     "on_failure": (["continue", "stop"], ["halt", ""]),

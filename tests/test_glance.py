@@ -225,3 +225,5 @@ def test_what_a_person_reads_comes_before_digests(outputs: Path) -> None:
     copy, trained = sorted(children(outputs), key=lambda run: run.data.params["seed"])
     assert own(copy) == ["paper", "cached", "git.branch", "git.dirty", *digests]
     assert own(trained) == ["paper", "git.branch", "git.dirty", *digests]
+    for run in (copy, trained):
+        assert {len(run.data.tags[key]) for key in ("recipe", "trunk", "sweep")} == {20}

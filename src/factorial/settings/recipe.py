@@ -39,6 +39,8 @@ EXCLUDED = (
     "note",
     "tags",
 )
+# Of an id, 4 bits each: that any two of a million recipes share one has a chance of 4e-13
+SIGNS = 20
 # All of the package that can change a result
 TRAINING = PACKAGE / "training"
 # Whose classes take 1.0 for 1, and whose source their version stands for
@@ -46,7 +48,7 @@ LIBRARIES = ("torch", "torchvision")
 
 
 class Recipe(NamedTuple):
-    """`id` names a result, `trunk` the way there whatever its length: SHA-256, in hex."""
+    """`id` names a result, `trunk` the way there whatever its length: each a digest."""
 
     id: str
     trunk: str
@@ -158,6 +160,6 @@ def versions(own: Sequence[Sources]) -> dict[str, str]:
 
 
 def digest(document: Any) -> str:
-    """SHA-256 of the canonical JSON: sorted keys, no white space."""
+    """The first signs of the SHA-256, in hex, of the canonical JSON: sorted keys, no white space."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()[:SIGNS]

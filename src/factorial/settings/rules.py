@@ -104,7 +104,7 @@ FUNCTION = Rule(
 TRUSTED = Rule("the full name of a class, or of a package", spelled(rf"{WORD}(\.{WORD})*"))
 RUN = Rule("a run's id", spelled("[0-9a-f]{32}"))
 DIGEST = Rule("a part of a recipe, PART-DIGEST", spelled("[a-z]+-[0-9a-f]{16}"))
-SWEEP = Rule("a sweep's id", spelled("[0-9a-f]{64}"))
+SWEEP = Rule("a sweep's id", spelled("[0-9a-f]{20}"))
 DIFFERENCE = Rule("a number, 0 or more", lambda n: is_number(n) and 0 <= n < math.inf)
 MEASURED = Rule("the name of a metric, such as loss", spelled("[a-z][a-z0-9_]*"))
 RANKED = Rule(
