@@ -1,4 +1,5 @@
-"""A chart of a page as Vega draws it, without a browser: each mark with what it says of itself."""
+"""A chart of a page as Vega draws it, without a browser: each mark with all its values, which it
+says of itself where the page does not put other words there."""
 
 import re
 from collections.abc import Iterator
@@ -24,9 +25,19 @@ def marks(spec: dict[str, Any], params: dict[str, Any], **data: Any) -> list[Mar
     """Of the page's data sets by their names, with its signals as they are set."""
     known = [{**one, "value": params.get(one["name"], one["value"])} for one in spec["params"]]
     sizes = {key: 300 for key in ("width", "height") if spec.get(key) == "container"}
-    whole = spec | sizes | {"params": known, "datasets": data}
+    whole = wordless(spec) | sizes | {"params": known, "datasets": data}
     svg = vl_convert.vegalite_to_svg(whole, vl_version=charts.VERSION)
     return list(found(ElementTree.fromstring(svg), 0))
+
+
+def wordless(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {k: wordless(v) for k, v in node.items() if k != "aria" and not is_words(k, v)}
+    return [wordless(one) for one in node] if isinstance(node, list) else node
+
+
+def is_words(key: str, value: Any) -> bool:
+    return key == "description" and isinstance(value, dict)
 
 
 def found(element: Element, layer: int) -> Iterator[Mark]:

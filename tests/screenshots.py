@@ -50,6 +50,13 @@ def report(page: Page, swept: Swept) -> None:
     page.goto((folder / "index.html").as_uri())
 
 
+def pair(page: Page, swept: Swept) -> None:
+    report(page, swept)
+    page.wait_for_selector("html[data-paired]", state="attached")
+    page.locator("#second").select_option("1")
+    page.locator("#compare").evaluate("heading => heading.scrollIntoView()")
+
+
 def motion(page: Page, swept: Swept) -> None:
     done = train(swept.outputs, "surface=beale", command="motion", timeout=600)
     assert done.returncode == 0, done.stderr
@@ -62,6 +69,7 @@ SHOTS = (
     Shot("mlflow-sweep", 1280, 800, sweep),
     Shot("mlflow-table", 1280, 480, table),
     Shot("report", 1100, 800, report),
+    Shot("pair", 1100, 640, pair),
     Shot("motion", 1100, 860, motion),
 )
 

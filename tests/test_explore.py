@@ -417,6 +417,59 @@ def test_a_finger_is_told_at_its_first_tap_and_led_at_the_next(
 
 
 @pytest.mark.slow
+def test_every_mark_is_reached_told_and_followed_by_key(page: Page, made: Made) -> None:
+    found, around, _ = made
+    page.context.route("http://127.0.0.1:5000/**", lambda route: route.fulfill(body="a run"))
+    tip = page.locator("#vg-tooltip-element.visible")
+    spoken = page.locator("p[role=status]")
+    settings = found.board["label"].tolist()
+    for place in ("#chart-seconds", "#sensitivity .wide"):
+        page.locator(place).focus()
+        assert tip.count() == 0
+        told = []
+        for _ in settings:
+            page.keyboard.press("ArrowRight")
+            told.append(tip.inner_text())
+            rows = re.sub(r"\n+", "; ", re.sub(r"\t\n?", " ", told[-1]))
+            assert spoken.inner_text() == rows
+            outlined = page.locator(f"{place} .told")
+            box, seen = outlined.bounding_box(), page.viewport_size
+            assert outlined.count() == 1 and box is not None and seen is not None
+            assert box["y"] >= 0 and box["y"] + box["height"] <= seen["height"]
+        assert all(one in words for one, words in zip(settings, told, strict=True))
+        page.keyboard.press("ArrowRight")  # around, to the first
+        assert tip.inner_text() == told[0]
+        page.keyboard.press("ArrowLeft")
+        assert tip.inner_text() == told[-1]
+        run = told[-1].split()[-1]
+        with page.expect_popup() as led:
+            page.keyboard.press("Enter")
+        led.value.wait_for_load_state()
+        assert led.value.url == around.pages[run]
+        led.value.close()
+        page.keyboard.press("Escape")
+        assert tip.count() == 0
+        page.keyboard.press("ArrowLeft")  # from nowhere: the last
+        assert tip.inner_text() == told[-1]
+        page.keyboard.press("Tab")  # on, and it is told no more
+        assert tip.count() == 0
+
+
+@pytest.mark.slow
+def test_a_mark_says_its_setting_and_value_to_who_sees_no_chart(page: Page, made: Made) -> None:
+    board = made[0].board
+    marks = page.locator(".role-mark [role=graphics-symbol]")
+    said = marks.evaluate_all("all => all.map((one) => one.getAttribute('aria-label'))")
+    means = dict(zip(board["label"], board["mean"], strict=True))
+    assert said
+    for words in said:
+        (label,) = (one for one in means if words.startswith(f"{one}: "))
+        assert words.startswith(f"{label}: {means[label]:.4f} (")
+    of = page.locator("#chart-loss .role-mark [role=graphics-symbol]")
+    assert of.count() == len(made[0].comparison.curves.dropna(subset="train/loss"))
+
+
+@pytest.mark.slow
 def test_any_two_settings_are_compared_as_statsmodels_would(page: Page, made: Made) -> None:
     around = made[1]
     for first, other in ((0, 1), (7, 0), (3, 5)):

@@ -199,6 +199,8 @@ def test_a_figure_is_described_by_what_is_to_be_seen_on_it() -> None:
     assert alt.gradients(made) == "mlp adam ends with a norm of 0.02 in layer 1 and 0.3 in layer 3"
     assert alt.shares(made).startswith("model ")
     assert alt.charts(made) == (  # gaps grow by 0.001 a run, and an MLP takes twice as long
+        f"error is least in {best['label']} ({1 - best['mean']:.3g}) and most in {last['label']} "
+        f"({1 - last['mean']:.3g}); "
         "held-out less training loss is least in linear sgd (0.021) and most in mlp adam (0.03); "
         "time is least in linear adam (0.5) and most in mlp adam (1)"
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from placing import at, boxes, laid_out, middle
 from recorded import compared, planted, product
 
 from factorial.comparison import findings
@@ -13,7 +14,6 @@ from factorial.comparison.figures import curves, factors, maps, misread, places,
 from factorial.comparison.findings import Findings
 from factorial.record.predictions import Predictions
 
-Box = tuple[float, float, float, float]
 GRID = product(model=["linear", "mlp"], optimizer=["sgd", "adam"],
                optimizer_lr=[0.001, 0.01, 0.1], seed=[0, 1])  # fmt: skip
 
@@ -21,28 +21,6 @@ GRID = product(model=["linear", "mlp"], optimizer=["sgd", "adam"],
 @pytest.fixture(scope="module")
 def made() -> Findings:
     return findings.find(compared(planted(GRID)))
-
-
-def laid_out(drawn: Figure | None, folder: Path) -> Figure:
-    assert drawn is not None
-    style.save(drawn, folder, "drawn")
-    return drawn
-
-
-def boxes(drawn: Figure, setting: int) -> list[Box]:
-    return [tuple(mark["box"]) for mark in places.found(drawn) if setting in mark["of"]]
-
-
-def at(axes: Axes, x: float, y: float) -> tuple[float, float]:
-    """From the left and from the top, as shares of the whole picture."""
-    left, bottom = axes.transData.transform((x, y))
-    width, height = axes.get_figure(root=True).bbox.size
-    return left / width, 1 - bottom / height
-
-
-def middle(box: Box) -> tuple[float, float]:
-    left, top, width, height = box
-    return left + width / 2, top + height / 2
 
 
 def titled(drawn: Figure) -> dict[str, Axes]:

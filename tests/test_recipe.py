@@ -125,8 +125,8 @@ def test_data_validation_device_and_versions_are_part_of_it(
 
 
 def test_an_id_is_the_digest_of_the_whole_document() -> None:
-    """The first 20 signs of the SHA-256 of JSON with sorted keys and no white space, so that anybody
-    can make it again."""
+    """The beginning of the SHA-256 of JSON with sorted keys and no white space, so that anybody can
+    make it again."""
     one = identified(default())
     assert list(one.document) == ["config", "data", "validation", "device", "code", "versions"]
     text = json.dumps(one.document, sort_keys=True, separators=(",", ":"))
@@ -135,8 +135,9 @@ def test_an_id_is_the_digest_of_the_whole_document() -> None:
     del without["config"]["epochs"]
     text = json.dumps(without, sort_keys=True, separators=(",", ":"))
     assert one.trunk == hashlib.sha256(text.encode()).hexdigest()[:20]
-    assert recipe.digest({"b": [1, "ä"], "a": None}) == (
-        hashlib.sha256(b'{"a":null,"b":[1,"\\u00e4"]}').hexdigest()[:20]
+    assert (
+        recipe.digest({"b": [1, "ä"], "a": None})
+        == (hashlib.sha256(b'{"a":null,"b":[1,"\\u00e4"]}').hexdigest()[:20])
     )
 
 

@@ -75,9 +75,12 @@ def thematic(findings: Findings) -> str:
 def charts(findings: Findings) -> str:
     """Where each bar is shortest and longest."""
     comparison = findings.comparison
+    runs = comparison.runs.assign(error=1 - comparison.runs["score"])
+    bars = {"error": "error"} if comparison.ranking.is_accuracy else {}
+    bars |= {"gap": "held-out less training loss", "seconds": "time"}
     said = []
-    for key, words in {"gap": "held-out less training loss", "seconds": "time"}.items():
-        means = comparison.runs.groupby(comparison.labels)[key].mean().dropna()
+    for key, words in bars.items():
+        means = runs.groupby(comparison.labels)[key].mean().dropna()
         if means.nunique() > 1:
             low, high = means.idxmin(), means.idxmax()
             said.append(f"{words} is least in {low} ({means[low]:.3g}) and most in {high} "

@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 from factorial import console
 from factorial.comparison import search_alt, search_glance
+from factorial.comparison.explore.search import NOTHING, Beside, document
 from factorial.comparison.figures import search as figures
 from factorial.comparison.folder import replacing, require_own
-from factorial.comparison.report import PACKAGE, PRINTED, Wanted, csv_cell, draw_each
+from factorial.comparison.report import PACKAGE, Wanted, csv_cell, draw_each
 from factorial.comparison.trial_rows import STATES, board, counts, failures, sentences
 from factorial.comparison.trials import Trials, importances, load
+from factorial.pages import charts
 from factorial.pages.templates import template
 from factorial.record.selection import Selection
-from factorial.record.store import Store, attach
+from factorial.record.store import Store, attach, run_pages
 from factorial.settings.messages import BadInput, reason
 
 
@@ -51,7 +53,7 @@ def publish(store: Store, chosen: Selection, place: str | None = None) -> None:
     require_own(folder, FILES)
     trials = load(store, chosen)
     shares, notes = weighed(trials)
-    write(trials, shares, notes, folder)
+    write(trials, shares, notes, folder, Beside(chosen.runs, *run_pages(store, chosen.runs)))
     console.say(*sentences(trials), *(f"note: {note}" for note in notes))
     console.say(f"report: {console.relative(folder / 'index.html')}")
     try:
@@ -69,7 +71,13 @@ def weighed(trials: Trials) -> tuple[dict[str, float], list[str]]:
         return {}, [f"no importances: {reason(error)}"]
 
 
-def write(trials: Trials, shares: dict[str, float], notes: list[str], folder: Path) -> None:
+def write(
+    trials: Trials,
+    shares: dict[str, float],
+    notes: list[str],
+    folder: Path,
+    beside: Beside = NOTHING,
+) -> None:
     """Replace what is in `folder` by a whole new report. Raises BadInput."""
     with replacing(folder, FILES) as made:
         wanted = [
@@ -80,6 +88,8 @@ def write(trials: Trials, shares: dict[str, float], notes: list[str], folder: Pa
         )
         trials.table.map(csv_cell).to_csv(made / "trials.csv", index=False)
         (made / "metrics.json").write_text(json.dumps(metrics(trials, shares), indent=1) + "\n")
+        marks = {picture["name"]: picture["marks"] for picture in pictures if picture["marks"]}
+        played = document(trials, beside) | {"marks": marks}
         for name, source in PAGES.items():
             page = template(PACKAGE, source).render(
                 title=trials.title,
@@ -89,9 +99,11 @@ def write(trials: Trials, shares: dict[str, float], notes: list[str], folder: Pa
                 sentences=sentences(trials),
                 confirm=trials.confirm,
                 notes=[*notes, *undrawn],
-                board=board(trials)[:PRINTED],
+                board=board(trials),
                 failures=failures(trials),
                 pictures={picture["name"]: picture for picture in pictures},
+                explore=played,
+                charts=charts.script(),
             )
             (made / name).write_text(page, encoding="utf-8")
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from factorial.comparison.glance import TOP, accuracies
 from factorial.comparison.trial_rows import STATES, board, counts, sentences
-from factorial.comparison.trials import Trials
+from factorial.comparison.trials import Trials, ended
 from factorial.pages.templates import template
 from factorial.record import summary
 from factorial.record.reading import RecordedRun
@@ -28,18 +28,9 @@ def metrics(trials: Trials, runs: Sequence[RecordedRun]) -> dict[str, float]:
 
 
 def winners(trials: Trials, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
-    """The best trial's runs, one a seed, at its last rung; a run may be that of several trials."""
+    """The best trial's runs at its last rung."""
     best = trials.best
-    if best is None:
-        return []
-    last = str(best.number), str(best.epochs)
-    return [
-        run
-        for run in runs
-        if run.is_result
-        and last[0] in run.tags.get("trial", "").split(", ")
-        and run.params.get("epochs") == last[1]
-    ]
+    return [] if best is None else ended(best.number, best.epochs, runs)
 
 
 def text(trials: Trials, top: int) -> str:

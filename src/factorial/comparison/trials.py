@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from factorial.record import untrusted
+from factorial.record.reading import RecordedRun
 from factorial.record.selection import Selection
 from factorial.record.store import Store, artifact
 from factorial.settings.extras import needed
@@ -102,6 +103,17 @@ def read(document: Mapping[str, Any], chosen: Selection) -> Trials:
         chosen.note,
         chosen.tags,
     )
+
+
+def ended(number: int, epochs: int, runs: Sequence[RecordedRun]) -> list[RecordedRun]:
+    """A trial's runs of so many epochs, one a seed; a run may be that of several trials."""
+    return [
+        run
+        for run in runs
+        if run.is_result
+        and str(number) in run.tags.get("trial", "").split(", ")
+        and run.params.get("epochs") == str(epochs)
+    ]
 
 
 def by_epochs(values: Mapping[str, float]) -> dict[int, float]:

@@ -90,6 +90,7 @@ def whole(description: str, params: list[Spec], layer: list[Spec]) -> Spec:
         "width": "container",
         "height": "container",
         "autosize": {"type": "fit", "contains": "padding"},
+        "padding": {"left": 5, "top": 5, "right": 16, "bottom": 5},  # half a word
         "params": params,
         "data": {"name": "paths"},
         "layer": layer,

@@ -160,6 +160,6 @@ def versions(own: Sequence[Sources]) -> dict[str, str]:
 
 
 def digest(document: Any) -> str:
-    """The first signs of the SHA-256, in hex, of the canonical JSON: sorted keys, no white space."""
+    """The beginning of the SHA-256 of the canonical JSON (sorted keys, no white space), in hex."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:SIGNS]

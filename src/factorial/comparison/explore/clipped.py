@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from factorial.comparison.explore.parts import Spec
+from factorial.comparison.explore.parts import SILENT, Spec
 from factorial.comparison.figures import clipping
 from factorial.comparison.figures.clipping import WHOLE, Window
 from factorial.comparison.wording import LARGE
@@ -55,7 +55,8 @@ def written(ends: Window, field: str, layer: Spec, encoding: Spec) -> list[Spec]
     made = []
     for one in arrows(ends, "x", [field], layer, encoding):
         side = 1 if one["mark"]["shape"] == "triangle-left" else -1
-        mark = {"type": "text", "align": "left" if side > 0 else "right", "dx": 8 * side}
+        align = "left" if side > 0 else "right"
+        mark = {"type": "text", "align": align, "dx": 8 * side, **SILENT}
         encoding = uncoloured(one["encoding"]) | {"text": {"field": "written", "type": "nominal"}}
         said = {"calculate": words, "as": "written"}
         made.append({**one, "transform": [*one["transform"], said], "mark": mark,

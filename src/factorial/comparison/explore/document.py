@@ -37,12 +37,13 @@ def document(findings: Findings, beside: Beside) -> dict[str, Any]:
     places = {label: place for place, label in enumerate(findings.board["label"])}
     runs = comparison.runs.assign(place=comparison.labels.map(places))
     runs = runs.sort_values("place", kind="stable").head(RUNS)
-    addresses = list(dict.fromkeys(place_of(row, beside) for row in runs["id"]))
+    addresses = list(dict.fromkeys(place_of(row, beside.pages) for row in runs["id"]))
     settings = [setting(findings, place, runs) for place in range(len(findings.board))]
     names = specs.called(findings)
     return {
         "measure": comparison.measure,
         "ranking": comparison.ranking.words,
+        "things": "settings",
         "factors": [name(key) for key in comparison.settings],
         "settings": [one | {"name": names.of[one["label"]]} for one in settings],
         "addresses": addresses,
@@ -73,9 +74,9 @@ def setting(findings: Findings, place: int, runs: pd.DataFrame) -> dict[str, Any
     }
 
 
-def place_of(identity: str, beside: Beside) -> str:
+def place_of(identity: str, pages: Mapping[str, str]) -> str:
     """The address of a run's page without its id, which ends it."""
-    return beside.pages.get(identity, "").removesuffix(identity)
+    return pages.get(identity, "").removesuffix(identity)
 
 
 def run(row: Mapping[str, Any], beside: Beside, addresses: list[str]) -> dict[str, Any]:
@@ -85,7 +86,7 @@ def run(row: Mapping[str, Any], beside: Beside, addresses: list[str]) -> dict[st
         "run": row["id"],
         "seed": row[SEED],
         "score": number(row["score"]),
-        "at": addresses.index(place_of(row["id"], beside)),
+        "at": addresses.index(place_of(row["id"], beside.pages)),
     }
 
 

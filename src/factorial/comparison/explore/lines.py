@@ -8,7 +8,8 @@ from factorial.comparison.explore.parts import (
     AXIS,
     CHOSEN,
     COLOR,
-    LINK,
+    MARK,
+    SILENT,
     Spec,
     chart,
     tooltip,
@@ -50,7 +51,7 @@ def curve(findings: Findings, metric: str) -> Spec:
     color = f"colors[datum.s] || (datum.s < {COLOURED} ? {some}[datum.s] : '{style.GREY}')"
     quiet = {"condition": {"test": f"({ANY} && datum.s < {COLOURED}) || {CHOSEN}", "value": 1},
              "value": 0.18}  # fmt: skip
-    encoding = {"x": x, "y": y, "color": COLOR, "opacity": quiet, "href": LINK,
+    encoding = {"x": x, "y": y, "color": COLOR, "opacity": quiet, **MARK,
                 "tooltip": tooltip("its setting", *said)}  # fmt: skip
     best = findings.board["label"].head(COLOURED)
     others = bands["mean"].unstack("label").drop(columns=best, errors="ignore")
@@ -72,7 +73,7 @@ def curve(findings: Findings, metric: str) -> Spec:
         layer=[
             *(quantiles(others, x, y, ends) if is_many else []),
             {"transform": kept,
-             "mark": {"type": "line", "strokeWidth": 1.4, "clip": ends != clipping.WHOLE},
+             "mark": {"type": "line", "strokeWidth": 1.4, "clip": ends != clipping.WHOLE, **SILENT},
              "encoding": encoding | {"detail": {"field": "run"}}},
             {"transform": [*kept, *clipped.within(ends, "y")],
              "mark": {"type": "point", "filled": True, "size": 36, "opacity": 0.35},
@@ -89,7 +90,7 @@ def quantiles(others: pd.DataFrame, x: Spec, y: Spec, ends: Window) -> list[Spec
     of_all: Spec = {"data": {"values": rows}}
     if y["scale"].get("type") == "log":
         of_all["transform"] = [{"filter": "datum.q10 > 0"}]
-    mark = {"color": style.GREY, "clip": ends != clipping.WHOLE}
+    mark = {"color": style.GREY, "clip": ends != clipping.WHOLE, **SILENT}
     areas = [of_all | {"mark": mark | {"type": "area", "opacity": 0.25},
                        "encoding": {"x": x, "y": y | {"field": f"q{100 * low:.0f}"},
                                     "y2": {"field": f"q{100 * high:.0f}"}}}

@@ -14,7 +14,12 @@ def dimmed(least: float) -> Spec:
     return {"condition": {"test": f"{ANY} || {CHOSEN}", "value": 1}, "value": least}
 
 
-LINK: Spec = {"field": "url", "type": "nominal"}  # a run's page
+# Where a mark leads to, its run's page, and what it says to who sees no chart
+MARK: Spec = {
+    "href": {"field": "url", "type": "nominal"},
+    "description": {"field": "said", "type": "nominal"},
+}
+SILENT = {"aria": False}  # of a mark that says what another one says
 # Words stand below their ticks, be they the first or the last, and clear of the next ones
 AXIS: Spec = {"labelFlush": False, "labelSeparation": 5}
 LETTER = 7  # pixels of a chart's words: less than that wide, and their lines are not cut

@@ -14,7 +14,8 @@ from factorial.comparison.explore.parts import (
     CHOSEN,
     COLOR,
     LETTER,
-    LINK,
+    MARK,
+    SILENT,
     Spec,
     chart,
     dimmed,
@@ -68,7 +69,7 @@ def leaderboard(findings: Findings) -> Spec:
         {"calculate": f"colors[datum.s] || ({UNSAID})", "as": "color"},
     ]
     kept = [*shown, *clipped.within(ends, "mean")]
-    every: Spec = {"y": y, "color": COLOR, "opacity": OPACITY, "href": LINK}
+    every: Spec = {"y": y, "color": COLOR, "opacity": OPACITY, **MARK}
     score = [{"field": "score", "title": "its value"}, {"field": "seed", "title": "seed"}]
     seeds = every | {"tooltip": tooltip(measure, *score), "x": x | {"field": "score"}}
     means = every | {"tooltip": tooltip(measure), "x": x | {"field": "mean"}}
@@ -87,7 +88,7 @@ def leaderboard(findings: Findings) -> Spec:
                     "mark": {"type": "tick", "thickness": 1.5, "size": 10, "opacity": 0.6},
                     "encoding": seeds},
             settings | {"transform": [*kept, {"filter": "isValid(datum.low)"}],
-                        "mark": {"type": "rule", "strokeWidth": 2, "clip": True},
+                        "mark": {"type": "rule", "strokeWidth": 2, "clip": True, **SILENT},
                         "encoding": means | {"x": x | {"field": "low"}, "x2": {"field": "high"}}},
             settings | {"transform": kept,
                         "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
@@ -114,7 +115,7 @@ def against(cost: str, figure: str, words: str, findings: Findings) -> Spec:
     y: Spec = {"type": "quantitative", "title": measure,
                "scale": {"zero": False} | clipped.scale(ends)}  # fmt: skip
     said = tooltip(measure, {"field": cost, "title": words, "format": ",.4~r"})
-    common: Spec = {"x": x, "color": COLOR, "opacity": OPACITY, "href": LINK, "tooltip": said}
+    common: Spec = {"x": x, "color": COLOR, "opacity": OPACITY, "tooltip": said, **MARK}
     means = common | {"y": y | {"field": "mean"}}
     kept = clipped.within(ends, "mean")
     return chart(
@@ -129,7 +130,7 @@ def against(cost: str, figure: str, words: str, findings: Findings) -> Spec:
         ],
         layer=[
             {"transform": [*kept, {"filter": "isValid(datum.low)"}],
-             "mark": {"type": "rule", "clip": True},
+             "mark": {"type": "rule", "clip": True, **SILENT},
              "encoding": common | {"y": y | {"field": "low"}, "y2": {"field": "high"}}},
             {"transform": kept, "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
              "encoding": means},

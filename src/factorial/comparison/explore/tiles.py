@@ -7,7 +7,16 @@ import numpy as np
 import pandas as pd
 
 from factorial.comparison import scales
-from factorial.comparison.explore.parts import CHOSEN, LETTER, LINK, PARAMS, SCHEMA, Spec, dimmed
+from factorial.comparison.explore.parts import (
+    CHOSEN,
+    LETTER,
+    MARK,
+    PARAMS,
+    SCHEMA,
+    SILENT,
+    Spec,
+    dimmed,
+)
 from factorial.comparison.figures import naming, plan, style
 from factorial.comparison.figures.plan import Grid
 from factorial.comparison.findings import Findings
@@ -130,8 +139,8 @@ def spec(findings: Findings) -> Spec | None:
         "y": {"field": "row", "type": "nominal", "sort": rows, "title": name(grid.rows),
               "axis": {"labelLimit": 0}},
         "opacity": dimmed(0.25),
-        "href": LINK,
         "tooltip": said,
+        **MARK,
     }  # fmt: skip
     layers = [
         {"mark": {"type": "rect", "strokeWidth": 3},
@@ -140,7 +149,7 @@ def spec(findings: Findings) -> Spec | None:
                        "field": "shade", "type": "quantitative", "legend": None,
                        "scale": {"scheme": style.MAP, "domain": [0, 1]}},
              "stroke": {"field": "ring", "type": "nominal", "scale": None}}},
-        {"mark": {"type": "text", "fontSize": 11},
+        {"mark": {"type": "text", "fontSize": 11, **SILENT},
          "encoding": common | {
              "text": {"field": "text", "type": "nominal"},
              "color": {"condition": [{"test": "datum.failed", "value": style.GREY},

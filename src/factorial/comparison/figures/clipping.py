@@ -48,11 +48,11 @@ class Window(NamedTuple):
         """The places of those that have a marker: an arrow stands for each of the others."""
         return [place for place, value in enumerate(values) if not self.cuts(value)]
 
-    def said(self, values: Any) -> str:
+    def said(self, values: Any, how: str = "arrow: cut off") -> str:
         """What a caption says of that, with the least and the largest of what is cut off."""
         known = np.asarray(values, dtype=float)
         out = known[(known < self.low) | (known > self.high)]
-        return f"; arrow: cut off, {span(out)}" if len(out) else ""
+        return f"; {how}, {span(out)}" if len(out) else ""
 
     def bar(self, low: float, value: float, high: float) -> list[float]:
         """A value between the ends of its bar, as far as they are inside; no bar around a value

@@ -11,7 +11,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from factorial.comparison.figures import clipping, naming, style
+from factorial.comparison.figures import clipping, naming, places, style
 from factorial.comparison.figures.heights import numbers, scale
 from factorial.comparison.ranking import ACCURACY as RANKING
 from factorial.comparison.trials import COMPLETE, FAILED, PRUNED, Trials
@@ -20,6 +20,7 @@ Shares = dict[str, float]
 ACCURACY = "validation accuracy"
 MOST_PANELS = 12
 LEVELS = 12  # of accuracy in a contour
+BEYOND = "as the least that is shown"  # where the scale of colours ends
 FEWEST = 6  # different trials that a contour is drawn between
 
 
@@ -34,13 +35,20 @@ def called(trials: Trials) -> dict[str, str]:
     return dict(zip(trials.keys, naming.fitted(trials.keys, naming.LEGEND), strict=True))
 
 
-def cut(axes: Axes, values: pd.Series, places: Any) -> str:
+def mark(axes: Axes, trials: Trials, numbers: pd.Series, across: Any, up: Any) -> None:
+    """Where a page finds each trial: by its place on the leaderboard, from 0."""
+    ranks = {number: place for place, number in enumerate(trials.ranked["number"])}
+    for number, x, y in zip(numbers, across, up, strict=True):
+        places.point(axes, [ranks[number]], x, y)
+
+
+def cut(axes: Axes, values: pd.Series, across: Any) -> str:
     """The axis of accuracy ends before what lies far below, where arrows stand; said as the end of
     a caption."""
     window = clipping.window(values, RANKING)
     if window.cuts(values):
         clipping.end(axes, window, values)
-        clipping.arrows(axes, window, values.tolist(), list(places), style.GREY)
+        clipping.arrows(axes, window, values.tolist(), list(across), style.GREY)
     return window.said(values)
 
 
@@ -95,7 +103,10 @@ def climb(trials: Trials, shares: Shares) -> Figure | None:  # noqa: ARG001
     axes.set_ylabel(ACCURACY)
     axes.grid()
     points = [point for curve in trials.curves for point in curve.items()]
-    below = cut(axes, pd.Series([value for _, value in points]), [epochs for epochs, _ in points])
+    values = pd.Series([value for _, value in points])
+    below = cut(axes, values, [epochs for epochs, _ in points])
+    last, window = trials.ranked, clipping.window(values, RANKING)
+    mark(axes, trials, last["number"], last["epochs"], window.inside(last["value"]))
     words = f"blue: complete, grey: pruned or failed; {mean_of(trials)}{below}"
     axes.set_title(words, loc="left")
     return drawn
@@ -129,6 +140,9 @@ def parallel(trials: Trials, shares: Shares) -> Figure | None:
         return None
     drawn = style.figure(max(5.0, 1.6 * (len(keys) + 1)), 3.6)
     axes = drawn.subplots()
+    window = clipping.window(table["value"], RANKING)
+    below = window.said(table["value"], BEYOND)
+    table = table.assign(value=window.inside(table["value"]))
     scales = [scale(trials, key) for key in keys] + [numbers(table["value"])]
     heights = np.column_stack(
         [one(table[key]) for one, key in zip(scales, [*keys, "value"], strict=True)]
@@ -136,6 +150,8 @@ def parallel(trials: Trials, shares: Shares) -> Figure | None:
     norm = Normalize(table["value"].min(), table["value"].max())
     colors = matplotlib.colormaps[style.MAP](norm(table["value"]))
     lines = [list(enumerate(row)) for row in heights]
+    for x, column in enumerate(heights.T):
+        mark(axes, trials, table["number"], [x] * len(table), column)
     axes.add_collection(LineCollection(lines, colors=colors, linewidths=1.1))
     axes.set_xlim(-0.1, len(keys) + 0.1)
     axes.set_ylim(-0.05, 1.05)
@@ -149,7 +165,7 @@ def parallel(trials: Trials, shares: Shares) -> Figure | None:
             axes.text(place + 0.03, height, said, fontsize=8, va="center",
                       bbox={"color": "#FFFFFF", "alpha": 0.7, "pad": 0.5})  # fmt: skip
     drawn.colorbar(ScalarMappable(norm, style.MAP), ax=axes, label=ACCURACY)
-    axes.set_title(f"n = {len(table)} trials; {mean_of(trials)}", loc="left")
+    axes.set_title(f"n = {len(table)} trials; {mean_of(trials)}{below}", loc="left")
     return drawn
 
 
@@ -159,22 +175,25 @@ def contour(trials: Trials, shares: Shares) -> Figure | None:
     table = trials.table[trials.table["first"].notna()]
     keys = [key for key in ordered(trials, shares) if trials.is_numeric(key)][:2]
     scales = [scale(trials, key) for key in keys]
-    places = np.array([one(table[key]) for one, key in zip(scales, keys, strict=True)])
-    points = np.unique(places, axis=1) if len(keys) == 2 else np.zeros((2, 0))
+    heights = np.array([one(table[key]) for one, key in zip(scales, keys, strict=True)])
+    points = np.unique(heights, axis=1) if len(keys) == 2 else np.zeros((2, 0))
     if points.shape[1] < FEWEST or np.linalg.matrix_rank(points - points[:, :1]) < 2:
         return None  # nothing lies between too few, or on one line
     drawn = style.figure(6.0, 4.2)
     axes = drawn.subplots()
-    across, up = places
-    colors = axes.tricontourf(across, up, table["first"], levels=LEVELS, cmap=style.MAP)
+    across, up = heights
+    window = clipping.window(table["first"], RANKING)
+    shown = window.inside(table["first"])
+    colors = axes.tricontourf(across, up, shown, levels=LEVELS, cmap=style.MAP)
     axes.plot(across, up, "o", color="#000000", markersize=3)
+    mark(axes, trials, table["number"], across, up)
     for axis, one, key in zip((axes.xaxis, axes.yaxis), scales, keys, strict=True):
-        heights, words = zip(*one.ticks(), strict=True)
-        axis.set_ticks(heights, words)
+        axis.set_ticks(*map(list, zip(*one.ticks(), strict=True)))
         axis.set_label_text(called(trials)[key] + (", log scale" if one.is_log else ""))
     drawn.colorbar(colors, ax=axes, label=ACCURACY)
     at = f" after epoch {trials.rungs[0]}" if len(trials.rungs) > 1 else ""
-    axes.set_title(f"n = {len(table)} trials{at}; {mean_of(trials)}", loc="left")
+    below = window.said(table["first"], BEYOND)
+    axes.set_title(f"n = {len(table)} trials{at}; {mean_of(trials)}{below}", loc="left")
     return drawn
 
 
@@ -190,23 +209,27 @@ def slices(trials: Trials, shares: Shares) -> Figure | None:
     panels = drawn.subplots(down, across, sharey=True, squeeze=False)
     norm = Normalize(0, max(1, int(trials.table["number"].max())))
     for axes, key in zip(panels.flat, keys, strict=False):
-        slice_of(axes, trials, table, key, norm)
+        below = slice_of(axes, trials, table, key, norm)
     for unused in list(panels.flat)[len(keys) :]:
         unused.set_visible(False)
     for axes in panels[:, 0]:
         axes.set_ylabel(ACCURACY)
     drawn.colorbar(ScalarMappable(norm, f"{style.MAP}_r"), ax=panels, label="trial")
-    style.heading(drawn, f"circle: complete, cross: pruned at some rung; {mean_of(trials)}")
+    style.heading(drawn, f"circle: complete, cross: pruned at some rung; {mean_of(trials)}{below}")
     return drawn
 
 
-def slice_of(axes: Axes, trials: Trials, table: pd.DataFrame, key: str, norm: Normalize) -> None:
+def slice_of(axes: Axes, trials: Trials, table: pd.DataFrame, key: str, norm: Normalize) -> str:
+    """What a caption says of its axis of accuracy."""
     one = scale(trials, key)
+    below = cut(axes, table["value"], along(trials, table, key))
+    inside = clipping.window(table["value"], RANKING).inside
     for state, marker in ((PRUNED, "x"), (COMPLETE, "o")):
         rows = table[table["state"] == state]
-        at = rows[key] if trials.is_numeric(key) else one(rows[key]) * max(1, one.size - 1)
+        at = along(trials, rows, key)
         axes.scatter(at, rows["value"], c=rows["number"], norm=norm, cmap=f"{style.MAP}_r",
                      marker=marker, s=18, linewidths=1)  # fmt: skip
+        mark(axes, trials, rows["number"], at, inside(rows["value"]))
     if not trials.is_numeric(key):
         style.ticks(axes, [str(level) for level in trials.spaces[key]["choices"]])
         axes.set_xlim(-0.5, one.size - 0.5)
@@ -215,6 +238,13 @@ def slice_of(axes: Axes, trials: Trials, table: pd.DataFrame, key: str, norm: No
         style.log_ticks(axes.xaxis)
     axes.set_xlabel(called(trials)[key] + (", log scale" if trials.is_log(key) else ""))
     axes.grid()
+    return below
+
+
+def along(trials: Trials, rows: pd.DataFrame, key: str) -> Any:
+    """Numbers as they are, choices as 0, 1, 2 and so on."""
+    one = scale(trials, key)
+    return rows[key] if trials.is_numeric(key) else one(rows[key]) * max(1, one.size - 1)
 
 
 def ordered(trials: Trials, shares: Shares) -> list[str]:

@@ -1,22 +1,12 @@
 // Charts in place of the drawn figures, and settings that are chosen in all of them at once.
-const page = JSON.parse(document.getElementById("document").textContent);
-
 (() => {
   "use strict";
+  const { element, views } = page;
   const COLORS = ["#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0072B2"];
   const SETTLED = 200; // milliseconds after which a window has its new size
-  const views = {};
   const chosen = [];
   const boxes = new Map(); // of a setting's place: its checkboxes
   window.explored = { views, chosen };
-
-  function element(name, attributes, ...children) {
-    const made = document.createElement(name);
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    made.append(...children);
-    return made;
-  }
-  page.element = element;
 
   for (const run of page.runs)
     run.url = page.addresses[run.at] && page.addresses[run.at] + run.run;
@@ -36,7 +26,10 @@ const page = JSON.parse(document.getElementById("document").textContent);
       }));
     });
     for (const rows of [runs, settings, cells, points])
-      for (const row of rows) if (!row.url) delete row.url;
+      for (const row of rows) {
+        row.said = row.label ? `${row.label}: ${row.told}` : "failed"; // to who sees no chart
+        if (!row.url) delete row.url;
+      }
     return { runs, settings, cells, points };
   }
 
@@ -115,13 +108,13 @@ const page = JSON.parse(document.getElementById("document").textContent);
     page.chosen?.(chosen);
   }
 
-  // A leaderboard is a table with a rank, and a column for each factor: its rows are settings
+  // A leaderboard is the first table with a column for each factor: its rows are settings
   function choosable() {
     const known = new Map(page.settings.map((one) => [JSON.stringify(one.levels), one]));
     for (const table of document.querySelectorAll("table")) {
       const heads = [...(table.tHead?.rows[0].cells ?? [])].map((cell) => cell.textContent.trim());
       const places = page.factors.map((factor) => heads.indexOf(factor));
-      if (!heads.includes("rank") || places.includes(-1)) continue;
+      if (places.includes(-1)) continue;
       for (const row of table.tBodies[0].rows) {
         const levels = places.map((place) => row.cells[place].textContent.trim());
         const one = known.get(JSON.stringify(levels));
@@ -134,7 +127,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
       }
       const none = element("button", { type: "button", id: "none-chosen", hidden: "" });
       none.addEventListener("click", () => { chosen.length = 0; refresh(); });
-      const words = "Tick settings to see them in every figure. ";
+      const words = `Tick ${page.things} to see them in every figure. `;
       (table.closest(".wide") ?? table).before(
         element("p", { class: "played controls" }, words, none));
       return;
@@ -152,44 +145,17 @@ const page = JSON.parse(document.getElementById("document").textContent);
                          element("label", {}, "each cell shows ", select), spec.usermeta.note));
   }
 
-  // As a chart tells a pointer of a mark; nothing where there are no words
-  function say(event, words) {
-    Object.values(views)[0]?.tooltip()(null, event, null, words);
-  }
-  page.say = say;
-
-  // A finger does not hover: its first tap on a mark shows what a pointer is told, the next leads
-  // on; and where it touches anything else, that is gone
-  let [touches, told] = [false, null];
-  document.addEventListener("pointerdown", ({ pointerType, target }) => {
-    touches = pointerType === "touch";
-    if (!touches || target === told) return;
-    told = null;
-    say(null, null);
-  }, true);
-
-  function tappable(place) {
-    place.addEventListener("click", (event) => {
-      if (!touches || event.target === told) return;
-      told = event.target;
-      event.stopPropagation();
-      const { clientX, clientY } = event;
-      told.dispatchEvent(new PointerEvent("pointermove", { clientX, clientY, bubbles: true }));
-    }, true);
-  }
-  page.tappable = tappable;
-
   function places() {
     return Object.entries(page.charts).map(([name, spec]) => {
       const figure = document.getElementById(spec.usermeta.figure);
-      const place = element("div", { class: "chart played", id: `chart-${name}`, tabindex: "0" });
+      const place = element("div", { class: "chart played", id: `chart-${name}` });
       if (figure) {
         figure.append(place);
       } else {
         document.getElementById("explore").before(place);
       }
       if (spec.usermeta.scores) scores(spec, place);
-      tappable(place);
+      page.tells(place, ".role-mark [role=graphics-symbol]");
       return [name, place];
     });
   }
@@ -198,7 +164,8 @@ const page = JSON.parse(document.getElementById("document").textContent);
     document.documentElement.classList.add("playing");
     for (const one of document.querySelectorAll("#explore, nav [hidden]")) one.hidden = false;
     if (page.command) document.getElementById("opens").replaceChildren(
-      "A point, bar, cell or curve leads to its run on MLflow's page",
+      "By key, left and right go from mark to mark of a chart. A point, bar, cell or curve leads to "
+      + "its run on MLflow's page",
       ...(page.command.startsWith("http")
         ? [", ", element("a", { href: page.command }, page.command), "."]
         : [", which this command opens: ", element("code", {}, page.command)]));

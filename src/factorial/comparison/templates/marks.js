@@ -23,7 +23,7 @@
     const both = page.element("div", { class: "marked" });
     image.replaceWith(both);
     both.append(image, layer);
-    page.tappable(both);
+    page.tells(both.closest(".wide"), ".area");
     layers.push([rings, marks]);
   }
 
@@ -48,8 +48,8 @@
     }
     const mean = each.reduce((sum, { mean }) => sum + mean, 0) / each.length;
     const some = each.slice(0, MOST).map((setting) => [setting.label, setting.told]);
-    const more = each.length > MOST ? { "and more settings": each.length - MOST } : {};
-    return { [`mean of ${each.length} settings`]: mean.toPrecision(4), ...Object.fromEntries(some),
+    const more = each.length > MOST ? { [`and more ${page.things}`]: each.length - MOST } : {};
+    return { [`mean of ${each.length} ${page.things}`]: mean.toPrecision(4), ...Object.fromEntries(some),
              ...more };
   }
 
