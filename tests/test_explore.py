@@ -193,6 +193,28 @@ def test_no_words_of_an_axis_touch_and_results_stand_on_one_line(
 
 
 @pytest.mark.slow
+def test_a_long_table_scrolls_below_its_head_and_is_whole_on_paper(
+    browser: Browser, said: list[str], tmp_path: Path
+) -> None:
+    many = product(optimizer=["sgd", "adam"], optimizer_lr=[0.001 * n for n in range(1, 31)],
+                   seed=[0, 1])  # fmt: skip
+    report.write(findings.find(compared(planted(many))), None, tmp_path / "report")
+    page = opened(browser, tmp_path / "report" / "index.html", said)
+    box = page.locator(".wide", has=page.locator("table")).first
+    hidden = "box => [box.scrollHeight - box.clientHeight, box.clientHeight]"
+    rest, height = box.evaluate(hidden)
+    assert rest > 0 and height < 900
+    box.evaluate("box => { box.scrollTop = box.scrollHeight; box.scrollIntoView(); }")
+    head, last = box.locator("thead"), box.locator("tbody tr").last
+    shown = [one.bounding_box() for one in (head, last)]
+    assert all(one is not None and 0 <= one["y"] < 900 for one in shown)
+    page.emulate_media(media="print")
+    assert box.evaluate(hidden)[0] == 0
+    page.close()
+    assert said == []
+
+
+@pytest.mark.slow
 def test_tables_sort_by_click_and_by_key(page: Page) -> None:
     head = page.locator("table").first.locator("th", has_text="validation accuracy")
     values = sorted(map(float, column(page, "validation accuracy")))

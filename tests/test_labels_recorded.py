@@ -218,7 +218,7 @@ def test_the_report_begins_with_the_name_and_the_note_as_text(tmp_path: Path) ->
     client(tmp_path).set_tag(swept.id, "paper", f"3 {EVIL}")
     client(tmp_path).set_tag(swept.id, "by", "anna")
     page, markdown = pages()
-    assert Texts(page).tags.count("script") == Texts(plain).tags.count("script") == 6
+    assert Texts(page).tags.count("script") == Texts(plain).tags.count("script") == 7
     assert "onerror" not in Texts(page).tags
     assert f"n {EVIL}: model, 20" in Texts(page).text
     assert f"n {EVIL} (sweep {identity})" in Texts(page).text

@@ -142,7 +142,7 @@ def test_a_level_is_a_level_however_it_is_spelled(
     report.write(found, None, tmp_path / "report")
     report.show(found, None, tmp_path / "report")
     page = (tmp_path / "report" / "index.html").read_text()
-    assert page.count("<script>") == 5  # its own: charts, three of what is played with, tables
+    assert page.count("<script>") == 6  # its own: charts, four of what is played with, tables
     assert "<script>" not in (tmp_path / "report" / "report.md").read_text()
     assert level[:20] in capsys.readouterr().out
     rows = (tmp_path / "report" / "report.md").read_text().splitlines()

@@ -118,8 +118,9 @@
   function words(found, names) {
     const span = found.low === undefined ? "no interval: nothing varies"
       : `${share(found.low)} to ${share(found.high)}`;
-    const seeds = found.each.map((one) => one.seed).join(", ");
-    const over = found.each.length > 1 ? "seeds and images" : "images, of this one seed";
+    const many = found.each.length > 1;
+    const seeds = `seed${many ? "s" : ""} ${found.each.map((one) => one.seed).join(", ")}`;
+    const over = many ? "seeds and images" : "images, of this one seed";
     const rows = [
       ["difference of accuracy", share(found.value)],
       [`95 % interval, over ${over}`, span],
@@ -134,7 +135,7 @@
       `seed ${one.seed}: ${one.counts[0]} against ${one.counts[1]}, ${pOf(one.p)}`);
     const read = "A setting reads an image where more than half of its runs do. ";
     const said = `First: ${names[0]}; second: ${names[1]}. ${found.n} ${known.images} images, `
-      + `seeds ${seeds}. ${found.each.length > 1 ? `${read}By seed: ${each.join("; ")}. ` : ""}`
+      + `${seeds}. ${many ? `${read}By seed: ${each.join("; ")}. ` : ""}`
       + "p takes the runs as they are, and is one of as many as one looks at.";
     return [list, element("p", { class: "small" }, said), links(found, names)];
   }
