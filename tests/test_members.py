@@ -96,7 +96,7 @@ def test_a_longer_run_leaves_behind_what_its_shorter_siblings_end_with(tmp_path:
 
 def test_a_member_is_the_same_in_another_process(tmp_path: Path) -> None:
     """By its words alone, whatever the sweep's experiment is called."""
-    family = Family("a1" * 16, "c3" * 32, "an experiment's name, of two words")
+    family = Family("a1" * 16, "c3" * 10, "an experiment's name, of two words")
     (member,) = adopt(members(tmp_path, ["seed=3", "epochs.count=2"]), family)
     composed = Combination.compose([*member.words, *member.context])
     assert member.trial is not None
