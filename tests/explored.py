@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from recorded import compared, planted
+from recorded import compared, planted, product
 
 from factorial.comparison import findings, report
 from factorial.comparison.explore.document import Beside
@@ -14,6 +14,13 @@ from factorial.comparison.findings import Findings
 from factorial.comparison.readings import Reading, Readings, gathered
 from factorial.record import predictions
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+GRID = product(
+    model=["linear", "mlp"], optimizer=["sgd", "adam"], optimizer_lr=[0.01, 0.1], seed=[0, 1, 2]
+)
+Made = tuple[Findings, Beside, Path]
 HOSTILE = "</script><script>alert(1)</script><b onclick='alert(2)'>x</b>"
 
 
@@ -65,6 +72,21 @@ def explored(
     around = beside(found, readings(found, folder / "runs", count))
     report.write(found, None, folder / "report", around)
     return found, around
+
+
+def opened(browser: "Browser", file: Path, said: list[str], **options: Any) -> "Page":
+    page = browser.new_page(**({"viewport": {"width": 1024, "height": 900}} | options))
+    page.set_default_timeout(120_000)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("dialog", lambda dialog: said.append(dialog.message))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(file.as_uri())
+    if options.get("java_script_enabled", True):
+        page.wait_for_selector("html[data-explored][data-paired]", state="attached")
+    said += [url for url in asked if not url.startswith("data:") and url != file.as_uri()]
+    return page
 
 
 def pairs(settings: int) -> Iterator[tuple[int, int]]:
