@@ -238,54 +238,6 @@ def test_what_is_chosen_on_the_leaderboard_stands_out_in_every_chart(page: Page)
 
 
 @pytest.mark.slow
-def test_what_is_chosen_has_a_ring_in_every_figure_that_stays_as_drawn(page: Page) -> None:
-    rings = {"interactions": 3, "charts": 1, "sensitivity": 1, "gradients": 1}
-    for setting in ("3", "2"):
-        page.locator(f"input[data-setting='{setting}']").check()
-        for figure, count in rings.items():
-            found = page.locator(f"#{figure} rect[data-setting='{setting}']")
-            assert found.count() == count, figure
-    marks = json.loads(page.locator("#document").text_content() or "")["marks"]
-    (box,) = (mark["box"] for mark in marks["sensitivity"] if 3 in mark["of"])
-    image, ring = (page.locator(f"#sensitivity {what}").bounding_box()
-                   for what in ("img", "rect[data-setting='3']"))  # fmt: skip
-    assert image is not None
-    assert ring is not None
-    left = image["x"] + (box[0] + box[2] / 2) * image["width"]
-    top = image["y"] + (box[1] + box[3] / 2) * image["height"]
-    assert ring["x"] + ring["width"] / 2 == pytest.approx(left, abs=1)
-    assert ring["y"] + ring["height"] / 2 == pytest.approx(top, abs=1)
-    (shared,) = (mark["box"] for mark in marks["interactions"] if {2, 3} <= {*mark["of"]})
-    (inner, outer) = (page.locator("#interactions rect.ring").evaluate_all(
-        """(all, s) => all.filter((ring) => ring.dataset.setting === s).map((ring) =>
-          ["x", "y", "width", "height"].map((name) => Number(ring.getAttribute(name))))""", one)
-        for one in ("3", "2"))  # fmt: skip
-    assert shared in inner
-    left, top, wide, tall = shared
-    around = [left - 0.3 * wide, top - 0.3 * tall, 1.6 * wide, 1.6 * tall]
-    assert any(one == pytest.approx(around) for one in outer)
-    colors = {page.locator(f"#charts rect[data-setting='{one}']").get_attribute("stroke")
-              for one in (2, 3)}  # fmt: skip
-    assert len(colors) == 2
-    page.locator("#none-chosen").click()
-    assert page.locator("rect[data-setting]").count() == 0
-
-
-@pytest.mark.slow
-def test_rings_lie_on_their_figure_at_any_width_also_after_another(page: Page) -> None:
-    page.locator("input[data-setting='3']").check()
-    script = """() => [...document.querySelectorAll(".marked")].map((marked) =>
-      ["img", "svg"].map((name) => marked.querySelector(name).getBoundingClientRect())
-        .map(({ x, y, width, height }) => [x, y, width, height]))"""
-    for width in (390, 1920, 1024):
-        page.set_viewport_size({"width": width, "height": 900})
-        boxes = page.evaluate(script)
-        assert len(boxes) == 4
-        for image, layer in boxes:
-            assert image == pytest.approx(layer, abs=0.5), width
-
-
-@pytest.mark.slow
 def test_charts_fit_the_width_that_a_window_has_come_to(page: Page) -> None:
     """A map's panels go below each other, and it shows what it showed."""
     page.locator("#score").select_option("seconds")
