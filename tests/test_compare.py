@@ -1,5 +1,6 @@
 """Which runs are compared, and what is a column: from the record alone."""
 
+import itertools
 import sqlite3
 import subprocess
 import sys
@@ -95,10 +96,53 @@ def test_long_numbers_keep_all_their_digits(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("level", "spelling"),
     [("1e-3", "0.001"), ("0.10", "0.1"), ("5.0", "5"), ("1e-05", "1e-05"), ("True", "True"),
-     ("[256, 128]", "[256,128]"), ("007", "007"), ("nan", "nan")],
+     ("[256, 128]", "[256,128]"), ("007", "007"), ("nan", "nan"), ("None", "null"),
+     ("true", "True"), ("['a', None, 0.90]", "[a,null,0.9]"), ("none", "none"), ("[/x]", "[/x]"),
+     ("{a: [1e-3], b: 'x'}", "{a:[0.001],b:x}")],
 )  # fmt: skip
 def test_a_level_has_one_spelling(level: str, spelling: str) -> None:
     assert levels.spelled(level) == spelling
+
+
+def test_levels_that_were_typed_are_those_on_record(tmp_path: Path) -> None:
+    """Of settings as YAML has them a parent has the words, and its runs Python's of them."""
+    typed = {"ema_decay": "null, 0.50", "model.layers": "[conv,pool], [conv,null]"}
+    values = {"ema_decay": [None, 0.5], "model.layers": [["conv", "pool"], ["conv", None]]}
+    store = opened(tmp_path)
+    tags = {"sweep": "5" * 64, "command": "-m", "combinations": "4"}
+    parent = writing.new(store, "sweep of 4", tags)
+    parent.describe(typed)
+    for number, row in enumerate(itertools.product(*values.values())):
+        settings = dict(zip(values, row, strict=True)) | {"accuracy": 0.9 + number / 100}
+        single(store, settings, {"mlflow.parentRunId": parent.id, "sweep": "5" * 64})
+    parent.end()
+    found = load(tmp_path)
+    assert found.levels == {
+        "ema_decay": ["null", "0.5"],
+        "model.layers": ["[conv,pool]", "[conv,null]"],
+    }
+    assert found.missing.empty
+
+
+def test_a_mapping_is_a_factor_and_no_run_answers_for_another_level_of_it(tmp_path: Path) -> None:
+    """Its leaves are on record, each under a name of its own."""
+    store = opened(tmp_path)
+    tags = {"sweep": "6" * 64, "command": "-m", "combinations": "4"}
+    parent = writing.new(store, "sweep of 4", tags)
+    parent.describe({"model": "linear, mine", "model.opts": "{b:1,a:{c:2}}, {b:2}, {}"})
+    for accuracy, settings in [
+        (0.7, {"model": "linear"}),
+        (0.8, {"model": "mine", "model.opts.b": 1, "model.opts.a.c": 2}),
+        (0.9, {"model": "mine", "model.opts.b": 2}),
+        (0.6, {"model": "mine", "model.opts": {}}),
+    ]:
+        row = {**settings, "accuracy": accuracy}
+        single(store, row, {"mlflow.parentRunId": parent.id, "sweep": "6" * 64})
+    parent.end()
+    found = load(tmp_path)
+    by_score = found.runs.sort_values("score")
+    assert by_score["model.opts"].tolist() == ["{}", "-", "{a:{c:2},b:1}", "{b:2}"]
+    assert (found.superseded, found.missing.empty) == (0, True)
 
 
 def test_a_sweep_none_of_whose_runs_is_left_is_one_line(tmp_path: Path) -> None:

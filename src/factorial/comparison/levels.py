@@ -10,6 +10,7 @@ from factorial.settings.names import ABSENT, GROUPS, is_within
 
 # whatever their values, they are no factors: they change no more than low bits, or nothing
 NO_FACTORS = ("threads", "metrics")
+SWITCHES = {"true": "True", "false": "False"}
 
 
 def tidy(params: Mapping[str, str]) -> dict[str, str]:
@@ -17,14 +18,42 @@ def tidy(params: Mapping[str, str]) -> dict[str, str]:
 
 
 def spelled(level: str) -> str:
-    """One spelling for a level: `1e-3` is `0.001`, `5.0` is `5`, `[256, 256]` is `[256,256]`."""
+    """One spelling for a level, be it typed or on record: `1e-3` is `0.001`, `5.0` is `5`, `None`
+    is `null`, `['a', 256]` is `[a,256]`."""
+    compact = "".join(level.split())
+    if compact.startswith(("[", "{")):
+        return re.sub(r"[^][{},:]+", lambda item: one(item[0].strip("'\"")), compact)
+    return one(compact)
+
+
+def one(level: str) -> str:
+    """Of a level that is no list."""
     try:
         value = float(level)
     except ValueError:
-        return "".join(level.split())
+        return SWITCHES.get(level.lower(), "null" if level == "None" else level)
     if not math.isfinite(value) or re.fullmatch(r"[-+]?\d+", level):
         return level
     return repr(value).removesuffix(".0")
+
+
+def whole(params: pd.DataFrame, key: str) -> list[str]:
+    """Each run's level of a setting that is a mapping, of which the leaves are on record."""
+    leaves = [name for name in params if name.startswith(f"{key}.")]
+    known = params[key] if key in params else pd.Series(ABSENT, index=params.index)
+    rows = params[leaves].rename(columns=lambda name: name.removeprefix(f"{key}."))
+    own = ({k: v for k, v in row.items() if v != ABSENT} for row in rows.to_dict("records"))
+    return [mapping(row) if row else level for row, level in zip(own, known, strict=True)]
+
+
+def mapping(leaves: Mapping[str, str]) -> str:
+    """Leaves under dotted keys as they would be typed: {a:1,b:{c:2}}."""
+    inner: dict[str, dict[str, str]] = {}
+    for path, level in sorted(leaves.items()):
+        first, _, rest = path.partition(".")
+        inner.setdefault(first, {})[rest] = level
+    said = [f"{key}:{rest.get('') or mapping(rest)}" for key, rest in inner.items()]
+    return f"{{{','.join(said)}}}"
 
 
 def factors_of(params: pd.DataFrame, declared: Mapping[str, Sequence[str]]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from factorial.comparison.levels import factors_of, ordered, spelled, tidy
+from factorial.comparison.levels import factors_of, ordered, spelled, tidy, whole
 from factorial.comparison.ranking import Ranking, ranking
 from factorial.record import reading
 from factorial.record.labels import is_named
@@ -109,10 +109,14 @@ def load(store: Store, chosen: Selection, rank_by: str) -> Comparison:
     ranked_by = ranking(rank_by, chosen.runs)
     table = pd.DataFrame([row(run, ranked_by) for run in chosen.runs])
     params = pd.DataFrame([tidy(run.params) for run in chosen.runs]).fillna(ABSENT)
-    factors = factors_of(params, chosen.factors)
-    for key in chosen.factors:
-        if key not in params:  # of a sweep whose runs are gone
+    declared = dict(chosen.factors)
+    for key in declared:
+        if "." in key and any(name.startswith(f"{key}.") for name in params):
+            params[key] = whole(params, key)
+            declared[key] = list(dict.fromkeys(params[key]))  # its keys stand in any order
+        elif key not in params:  # of a sweep whose runs are gone
             params[key] = ABSENT
+    factors = factors_of(params, declared)
     table = pd.concat([table, params[[key for key in params if key in {*factors, SEED}]]], axis=1)
     if SEED not in table:
         table[SEED] = "0"
@@ -135,7 +139,7 @@ def load(store: Store, chosen: Selection, rank_by: str) -> Comparison:
     runs, superseded = newest(table[is_result], [*settings, SEED])
     stated = chosen.parent.tags.get("combinations", "") if chosen.parent else ""
     size = int(stated) if re.fullmatch(r"[0-9]{1,9}", stated) else len(table)
-    levels = {key: ordered(table[key], chosen.factors.get(key, ())) for key in settings}
+    levels = {key: ordered(table[key], declared.get(key, ())) for key in settings}
     return Comparison(
         title=chosen.title,
         slug=chosen.slug,
@@ -145,7 +149,7 @@ def load(store: Store, chosen: Selection, rank_by: str) -> Comparison:
         levels=levels,
         shared=shared(params, [*factors, SEED]),
         failures=failures.reset_index(drop=True),
-        missing=absent(table, chosen.factors, size) if chosen.factors else pd.DataFrame(),
+        missing=absent(table, declared, size) if declared else pd.DataFrame(),
         curves=curves(store, runs["id"].tolist(), rank_by, layers_of(chosen.runs)),
         selected_on=selected_on,
         ranking=ranked_by,
