@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from composing import configured, digits
 from PIL import Image
 from processes import train
-from running import children, parents
+from running import bring, children, parents
 from safetensors.torch import load_file
 from torch import Tensor
 
+from factorial.commands.evaluate import main as evaluate
 from factorial.training.data import Split
 
 pytestmark = pytest.mark.slow
@@ -150,6 +152,35 @@ def test_runs_on_other_data_than_lie_here_are_not_evaluated(made: Path, tmp_path
     done = train(copy, f"run={run}", command="evaluate")
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: run={run}: it learnt from other data than lie here (SHA")
+
+
+NET = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, shape, classes):
+        super().__init__(nn.Flatten(), nn.Linear(64, 8), nn.{}(), nn.Linear(8, classes))
+"""
+
+
+def test_a_class_that_changed_since_is_named_for_its_weights_fit_all_the_same(
+    outputs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = outputs.parent / "rewritten_net.py"
+    monkeypatch.syspath_prepend(module.parent)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    module.write_text(NET.format("ReLU"))
+    run = bring(outputs, "model._target_=rewritten_net.Net", "epochs=1").run_id
+    asked = [f"run={run}", "allow=rewritten_net", f"outputs={outputs}"]
+    evaluate(asked)
+    assert capsys.readouterr().err == ""
+    module.write_text(NET.format("Tanh"))
+    del sys.modules["rewritten_net"]
+    evaluate(asked)
+    assert capsys.readouterr().err == (
+        f"WARNING: run {run}: rewritten_net changed since it was trained: what its model says may "
+        f"be another\n"
+    )
 
 
 @pytest.mark.parametrize(

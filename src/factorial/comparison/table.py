@@ -126,16 +126,20 @@ def load(store: Store, chosen: Selection, rank_by: str) -> Comparison:
     table["test"] = table["test"].where(table["test"].map(ranked_by.is_value))
     table["published"] = table["published"].where(table["published"].between(0, 1))
     is_result = table["reason"].eq("") & table["score"].map(ranked_by.is_value)
-    if not is_result.any():
-        raise BadInput(f"{chosen.title}: none of its {len(table)} runs has a result to compare")
     settings = [key for key in factors if key != SEED]
     failures = table[~is_result].copy()
     unexplained = failures["reason"].eq("")
-    span = " from 0 to 1" if ranked_by.is_accuracy else ""
-    failures.loc[unexplained, "reason"] = f"no {selected_on}/{ranked_by.name}{span} is on record"
+    span = "from 0 to 1" if ranked_by.is_accuracy else "that is a finite number"
+    failures.loc[unexplained, "reason"] = f"no {selected_on}/{ranked_by.name} {span} is on record"
     if selected_on == "validation" and ranked_by.is_accuracy:
         unsplit = unexplained & failures["validation"].isna() & failures["test"].between(0, 1)
         failures.loc[unsplit, "reason"] = UNSPLIT
+    if not is_result.any():
+        why = failures["reason"].unique()
+        only = f" ({why[0]})" if len(why) == 1 else ""
+        raise BadInput(
+            f"{chosen.title}: none of its {len(table)} runs has a result to compare{only}"
+        )
     runs, superseded = newest(table[is_result], [*settings, SEED])
     stated = chosen.parent.tags.get("combinations", "") if chosen.parent else ""
     size = int(stated) if re.fullmatch(r"[0-9]{1,9}", stated) else len(table)

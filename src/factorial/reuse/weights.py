@@ -8,13 +8,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import nn
 
-from factorial.record import reading
+from factorial import console
+from factorial.record import reading, untrusted
 from factorial.record.reading import RecordedRun
 from factorial.record.store import Store, artifact
 from factorial.reuse import evidence
 from factorial.settings import words
 from factorial.settings.messages import BadInput
-from factorial.settings.schema import Config
+from factorial.settings.names import flatten
+from factorial.settings.recipe import code, is_own
+from factorial.settings.schema import Config, targets
+from factorial.settings.sources import behind
 from factorial.training.data import Scale
 from factorial.training.fingerprint import fingerprint
 from factorial.training.instantiate import instantiate
@@ -47,7 +51,27 @@ def restore(store: Store, run: RecordedRun, settings: dict[str, Any]) -> tuple[n
     digests = reading.digests(store, run)
     if digests and digests[max(digests)] not in ("", fingerprint(model.state_dict())):
         raise BadInput(f"run={run.id}: {FILE} is not what it was when the run ended")
+    if modules := rewritten(store, run, config):
+        console.warn(
+            f"run {run.id}: {', '.join(modules)} changed since it was trained: what its model says "
+            f"may be another"
+        )
     return model.eval(), config
+
+
+def rewritten(store: Store, run: RecordedRun, config: Config) -> list[str]:
+    """The modules of the user's, behind the model's class, that are not those on record.
+
+    The weights fit another forward pass as well, so nothing else tells.
+    """
+    file = artifact(store, run.id, "recipe.json")
+    names = [str(name) for _, name in targets(config.model, "model") if is_own(str(name))]
+    if file is None or not names:
+        return []
+    recorded = flatten(untrusted.read_json(file, f"run={run.id}: recipe.json"))
+    modules = [module for name in names for module in behind(name).files]
+    here = code([behind(name) for name in names])
+    return [name for name in dict.fromkeys(modules) if recorded.get(f"code.{name}") != here[name]]
 
 
 def changes(store: Store, settings: dict[str, Any]) -> dict[str, Any]:
