@@ -179,6 +179,28 @@ def test_what_a_file_sets_for_another_class_is_dropped_and_what_was_typed_refuse
         trial(tmp_path, adamax, "+optimizer.momentum=0.5")
 
 
+RECURRENT = """
+from torch import nn
+
+class Net(nn.Sequential):
+    def __init__(self, shape, classes, hidden=16, activation="gelu"):
+        super().__init__(nn.Flatten(), nn.Linear(64, hidden), nn.GELU(), nn.Linear(hidden, classes))
+"""
+
+
+def test_what_a_file_sets_is_dropped_too_where_a_typed_class_takes_another_kind_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """conf/model/mlp.yaml sets `hidden: [256, 256]` and `activation: relu`."""
+    (tmp_path / "my_recurrent.py").write_text(RECURRENT)
+    monkeypatch.syspath_prepend(tmp_path)
+    fitted = trial(tmp_path, "model._target_=my_recurrent.Net")
+    assert fitted.config.model == {"_target_": "my_recurrent.Net", "activation": "relu"}
+    assert fitted.notes == ("model.hidden is dropped: Net takes a number",)
+    with pytest.raises(BadInput, match=r"model\.hidden=\[8\]: allowed is a number"):
+        trial(tmp_path, "model._target_=my_recurrent.Net", "model.hidden=[8]")
+
+
 def test_a_plus_sets_what_is_there_too(tmp_path: Path) -> None:
     for words in (["optimizer=adamw"], ["optimizer=adam"]):  # the first has it in its file
         made = trial(tmp_path, *words, "+optimizer.weight_decay=0.5")

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from omegaconf import OmegaConf, open_dict
@@ -17,7 +17,7 @@ from factorial.settings.messages import OPEN, BadInput, Missing
 from factorial.settings.recipe import Recipe, identify
 from factorial.settings.schema import Config
 from factorial.training import data, environment, measuring, sizes, trainer
-from factorial.training.instantiate import signature, untaken
+from factorial.training.instantiate import misfit, signature, untaken
 
 Compose = Callable[[list[str]], Combination]
 
@@ -118,25 +118,42 @@ def prepare(combination: Combination, compose: Compose) -> Trial:
         return substitute(combination, missing, compose)
     held_out = sizes.validation_examples(config.data)
     recipe = identify(config, data.digest(config.data), held_out, device.type)
-    notes = [f"{part}.{name} is dropped: {target} has none" for part, name, target in foreign]
+    notes = [f"{one.part}.{one.name} is dropped: {one.target} {one.why}" for one in foreign]
     return Trial(combination, config, device, recipe, notes=tuple(notes))
 
 
-def dropped(combination: Combination, config: Config) -> list[tuple[str, str, str]]:
-    """(part, argument, class) where a file sets what the class lacks that was typed in its place.
+class Dropped(NamedTuple):
+    """An argument that a file sets for one class, and why another that was typed does without."""
+
+    part: str
+    name: str
+    target: str
+    why: str
+
+
+def dropped(combination: Combination, config: Config) -> list[Dropped]:
+    """What a file sets and the class lacks that was typed in its place, or has of another kind.
 
     The file is an option's, in whose place a class was typed, or an experiment's, over which
     another option was. What was typed itself stays, to be refused by name.
     """
     typed = {word.lstrip("+~").partition("=")[0] for word in combination.typed}
     return [
-        (part, name, combination.maker(part))
+        Dropped(part, name, combination.maker(part), why)
         for part in OPEN
         if f"{part}._target_" in combination.typed_targets
         or (combination.choices.get("experiment") and combination.is_typed(part))
-        for name in untaken(part, getattr(config, part), config.allow)
+        for name, why in unfit(part, getattr(config, part), config.allow).items()
         if f"{part}.{name}" not in typed
     ]
+
+
+def unfit(part: str, node: dict[str, Any], allow: Sequence[str]) -> dict[str, str]:
+    """The settings of a part that its class does not take, or not of such a kind, each with why."""
+    lacking = dict.fromkeys(untaken(part, node, allow), "has none")
+    takes = signature(part, node).parameters
+    kinds = {name: misfit(node[name], takes[name]) for name in node if name in takes}
+    return lacking | {name: f"takes {kind}" for name, kind in kinds.items() if kind is not None}
 
 
 def require_places(config: Config) -> None:
@@ -152,11 +169,11 @@ def require_places(config: Config) -> None:
         ) from error
 
 
-def without(combination: Combination, foreign: Sequence[tuple[str, str, str]]) -> Combination:
+def without(combination: Combination, foreign: Sequence[Dropped]) -> Combination:
     composed = combination.composed.copy()
     with open_dict(composed):
-        for part, name, _ in foreign:
-            composed[part].pop(name)
+        for one in foreign:
+            composed[one.part].pop(one.name)
     return combination._replace(composed=composed)
 
 
