@@ -182,12 +182,34 @@ class Scaled(Ragged):
         return image / 255, label
 
 
+class Measured(Numbered):
+    """Labels that are no classes: cut off they would be some."""
+
+    def __init__(self) -> None:
+        super().__init__("train")
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = super().__getitem__(index)
+        return image, float(label) + 0.7
+
+
+class Tensors(Numbered):
+    """Labels as tensors."""
+
+    def __init__(self, train: bool) -> None:
+        super().__init__("train" if train else "test")
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        image, label = super().__getitem__(index)
+        return image, torch.tensor(label)
+
+
 def given(target: str, **settings: Any) -> Images:
     own = {"_target_": f"test_own_data.{target}", "test_share": 0.25, "test_seed": 0} | settings
     return sources.read(Source("own", None, json.dumps(own)))
 
 
-@pytest.mark.parametrize("target", ["four", "pair", "Torchvisions"])
+@pytest.mark.parametrize("target", ["four", "pair", "Torchvisions", "Tensors"])
 def test_whatever_gives_the_images_they_are_the_same(target: str) -> None:
     found = given(target)
     assert equal(found.train, GREY["x_train"], GREY["y_train"])
@@ -216,6 +238,7 @@ def test_of_one_dataset_a_stratified_share_tests() -> None:
         "floats": r"training images are float64 \[40, 1, 5, 6\]: allowed are uint8",
         "broken": r"called with {} it fails \(RuntimeError: no way\)",
         "Ragged": r"item 7 is \[4, 6\], others \[5, 6\]; allowed is one shape",
+        "Measured": r"item 0 is no pair of image and label \(TypeError: 'float' object cannot be",
         "Scaled": "item 0 is no pair of image and label .*the image is torch.float32; allowed are",
     }.items(),
 )

@@ -1,5 +1,6 @@
 """Images that a function or a class of the user's gives: tensors, or torch's Datasets."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def examples(where: str, dataset: Any) -> Examples:
         try:
             image, label = dataset[index]
             images.append(pixels(image))
-            labels.append(int(label))
+            labels.append(operator.index(label))  # int would make 1 of 1.7
         except Exception as error:
             raise BadInput(
                 f"{where}: item {index} is no pair of image and label ({said(error)})"
