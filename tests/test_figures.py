@@ -33,6 +33,8 @@ SWEEPS = {
                             optimizer_lr=RATES, epochs=[5, 10, 15], seed=[0]),
     "200 runs": product(model=["linear", "mlp"], optimizer=OPTIMIZERS,
                         optimizer_lr=[*RATES, 1.0], seed=[0, 1]),
+    "wide rates": product(model=["linear", "mlp"], optimizer=["sgd", "adam"],
+                          optimizer_lr=[0.001, 0.1, 100, 1e9], seed=[0, 1]),
     "long names": product(model_hidden=["[256,256]", "[512,256,128,64,32,16]", "[1024]*3"],
                           data_batch_size=[32, 1000], seed=[0, 1]),
     "many settings": product(
@@ -171,6 +173,15 @@ def test_sensitivity_is_shown_where_there_are_several_learning_rates_alone() -> 
     drawn = sensitivity.sensitivity(findings.find(compared(planted(one + several))))
     assert drawn is not None
     assert [axes.get_title() for axes in drawn.axes if axes.get_visible()] == ["mlp"]
+
+
+def test_rates_of_many_decades_stand_clear_of_each_other() -> None:
+    drawn = sensitivity.sensitivity(found("wide rates"))
+    assert drawn is not None
+    below = [text for text in texts(drawn) if text in drawn.axes[0].get_xticklabels()]
+    boxes = [text.get_window_extent() for text in below]
+    assert len(boxes) >= 4
+    assert all(two.x0 - one.x1 > 4 for one, two in itertools.pairwise(boxes))
 
 
 def test_sensitivity_is_shown_where_all_have_one_optimizer() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
+from matplotlib.axis import Axis, XAxis
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
@@ -25,6 +25,7 @@ GREY = "#8A8A8A"
 MAP = "cividis"  # its lightness is monotonous, for any kind of colour vision
 SMALLEST, LEAST_TEXT = 8, 9  # points of a figure's smallest words; pixels of these on a page
 LETTER = 0.08  # inches of a character
+MOST_DECADES = 5  # along x, of which one may be 1e-05
 MOST = len(COLORS)  # lines that one set of axes tells apart
 
 SETTINGS: Any = {
@@ -123,9 +124,12 @@ def whole_numbers(low: float, high: float) -> list[int]:
 
 
 def log_ticks(axis: Axis) -> None:
-    """Plain numbers: whole decades or, where there is hardly one, 1, 2 and 5 of each."""
+    """Plain numbers: whole decades or, where there is hardly one, 1, 2 and 5 of each. Of many
+    decades along x, where numbers stand beside each other, some."""
     low, high = axis.get_view_interval()
-    axis.set_major_locator(LogLocator(subs=(1,) if high / low > 40 else (1, 2, 5)))
+    most = MOST_DECADES if isinstance(axis, XAxis) else "auto"
+    decades = LogLocator(subs=(1,), numticks=most)  # type: ignore[arg-type]
+    axis.set_major_locator(decades if high / low > 40 else LogLocator(subs=(1, 2, 5)))
     axis.set_major_formatter(lambda value, _: f"{value:g}")
     axis.set_minor_locator(NullLocator())
 
