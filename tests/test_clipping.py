@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -132,7 +133,9 @@ def test_the_charts_bars_are_scaled_to_what_did_not_diverge() -> None:
     runs = made.comparison.runs
     gaps = runs.groupby(made.comparison.settings)["gap"].mean()
     (said,) = (t.get_text() for t in drawn.legends[0].get_texts() if "nats" in t.get_text())
-    full = float(said.rpartition(" ")[2])
+    height, arrow = " ".join(said.split()).split(", ")[1:]
+    full = float(height.removeprefix("full height "))
+    assert arrow == "arrow: up to 1e+10"
     assert full == pytest.approx(gaps[gaps < 1e10].max(), rel=0.01)
     plan = maps.grid(made)
     assert plan is not None
@@ -145,6 +148,25 @@ def test_the_charts_bars_are_scaled_to_what_did_not_diverge() -> None:
             assert bar.get_height() == pytest.approx(0.86 * min(gap / full, 1), rel=0.01)
         tops = [p for p in axes.lines if to_rgb(p.get_color()) == to_rgb(style.COLORS[1])]
         assert len(tops) == 2  # a rate of 10, at both numbers of epochs
+
+
+def test_a_bar_has_an_arrow_only_where_the_legend_says_and_none_below_0_is_said() -> None:
+    """Two means of the same three values may differ by rounding: that is nothing beyond."""
+    read = [1 / 144, 3 / 144, 6 / 144]
+    grid = product(model=["linear", "mlp", "cnn"], optimizer=["sgd", "adam"], seed=[0, 1, 2])
+    runs = [{**run, "accuracy": read[run["seed"]]} for run in grid]
+    made = findings.find(compared(runs))
+    table = made.comparison.runs
+    table["gap"] = table["gap"].where(table["model"] == "mlp", -3.0)
+    drawn = maps.charts(made)
+    assert drawn is not None
+    assert [line for axes in drawn.axes for line in axes.lines] == []
+    error, gap, _ = (
+        " ".join(text.get_text().split()).partition(", ")[2]
+        for text in drawn.legends[0].get_texts()
+    )
+    assert error == "full height 0.977"
+    assert re.fullmatch(r"full height 0\.0\d+, none: below 0, down to -3", gap)
 
 
 def test_a_map_shows_the_winners_panel_first_and_then_by_their_best_cells() -> None:

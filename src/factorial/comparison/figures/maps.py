@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from factorial.comparison.wording import name, share
 CELL = (0.72, 0.44)  # inches
 LOWEST = 1.5  # inches of a panel, or its axis would be shorter than its label
 FAILED, ABSENT = "failed", "no run"
+ROUNDED = 1 + 1e-9  # means of the same values differ by rounding: no more than 1
 # what a chart shows, each from zero up, less being better
 BARS = {
     "error": "error (share)",
@@ -202,13 +204,15 @@ def charts(findings: Findings) -> Figure | None:
                 places.cell(axes, [at[setting]], cell.column, cell.row)
             else:
                 empty(axes, cell)
+    words = [f"{BARS[bar]}, {heights(values[bar], most)}" for bar, most in full.items()]
+    room = int(13 * (drawn.get_figwidth() - 0.6))  # characters beside a patch
     keys = [
-        Patch(color=style.COLORS[number], label=f"{BARS[bar]}, full height {most:.3g}")
-        for number, (bar, most) in enumerate(full.items())
+        Patch(color=style.COLORS[number], label=textwrap.fill(said, room))
+        for number, said in enumerate(words)
     ]
     drawn.legend(handles=keys, loc="outside lower left", ncols=1)
-    words = "error, gap and time" if comparison.ranking.is_accuracy else "gap and time"
-    style.heading(drawn, counted(comparison, plan, words) + common)
+    what = "error, gap and time" if comparison.ranking.is_accuracy else "gap and time"
+    style.heading(drawn, counted(comparison, plan, what) + common)
     return drawn
 
 
@@ -217,6 +221,13 @@ def ceiling(values: pd.Series) -> float:
     fence = clipping.fence(values)
     most = max(values[values <= fence].max(), 0.0)
     return float(most or max(min(values.max(), fence), 0.0) or 1.0)
+
+
+def heights(values: pd.Series, most: float) -> str:
+    """What bars of values are drawn on: those beyond have an arrow, those below 0 no height."""
+    beyond = f", arrow: up to {values.max():.3g}" if values.max() > most * ROUNDED else ""
+    below = f", none: below 0, down to {values.min():.3g}" if values.min() < 0 else ""
+    return f"full height {most:.3g}{beyond}{below}"
 
 
 def bars(axes: Axes, cell: Cell, full: dict[str, float]) -> None:
@@ -229,5 +240,5 @@ def bars(axes: Axes, cell: Cell, full: dict[str, float]) -> None:
         height = min(part, 1.0) * 0.86
         color = style.COLORS[number]
         axes.add_patch(Rectangle((left, bottom - height), width * 0.86, height, facecolor=color))
-        if part > 1:  # cut off: an arrow says so
+        if part > ROUNDED:  # cut off: an arrow says so
             axes.plot(left + width * 0.43, bottom - height, "^", color=color, markersize=4)
