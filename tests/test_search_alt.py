@@ -42,3 +42,7 @@ def test_a_page_has_the_words_of_each_figure(tmp_path: Path) -> None:
     texts = dict(re.findall(r'<figure id="(\w+)">.*?alt="[^":]*: ([^"]*)"', page, re.DOTALL))
     assert len(texts) == len(set(texts.values())) == 6
     assert texts == {name: text(name, made(), SHARES) for name in texts}
+    words = (folder / "report.md").read_text()
+    assert dict(re.findall(r"!\[[^:]*: (.*)\]\((\w+)\.png\)", words)) == {
+        text: name for name, text in texts.items()
+    }

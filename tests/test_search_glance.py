@@ -88,13 +88,13 @@ def test_a_searchs_description_is_its_note_and_a_leaderboard_that_claims_nothing
         "Best of 4 trials: trial 2, validation accuracy 0.9500 (the mean of 2 seeds), with "
         "optimizer.lr=0.01.",
         "neither intervals nor an analysis of variance",
-        "\n    python train.py -m optimizer.lr=0.01 seed=2,3,4,5,6\n",
+        "on fresh seeds: `python train.py -m optimizer.lr=0.01 seed=2,3,4,5,6`\n",  # wraps there
         "`factorial compare sweep=55555555`",
     ):
         assert words in description
     table = [line for line in description.splitlines() if line.startswith("|")]
     assert table == [
-        "| trial | optimizer.lr | epochs | validation accuracy |  |",
+        "| trial | optimizer.lr | epochs | validation accuracy | state |",
         "| --- | --- | --- | --- | --- |",
         "| 2 | 0.01 | 3 | 0.9500 | complete |",
         "| 1 | 0.1 | 3 | 0.9100 | complete |",

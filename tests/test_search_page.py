@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from charted import marks
@@ -16,6 +17,7 @@ from factorial.comparison import search
 from factorial.comparison.explore.search import NOTHING, Beside, document
 from factorial.comparison.figures import search as figures
 from factorial.comparison.figures import style
+from factorial.comparison.trials import Trials
 from factorial.record.reading import RecordedRun
 
 RANKED = [6, 3, 5, 1, 4, 0]  # the trials with a value, complete ones first
@@ -166,6 +168,22 @@ def test_drawn_figures_mark_every_trial_where_they_show_it(tmp_path: Path) -> No
         assert placed(panels, place) == [
             where(axes, x, value) for axes, x in zip(panels.axes, across, strict=False)
         ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_the_command_for_fresh_seeds_is_whole_and_every_column_named(
+    browser: Browser, tmp_path: Path, media: Literal["screen", "print"]
+) -> None:
+    command = "python train.py -m data=digits optimizer.lr=0.1234567890123 seed=1,2,3,4,5 " * 3
+    one = Trials(**{**vars(made()), "confirm": command})
+    search.write(one, SHARES, [], tmp_path / "report")
+    page = browser.new_page(viewport={"width": 390, "height": 900})
+    page.goto((tmp_path / "report" / "index.html").as_uri())
+    page.emulate_media(media=media)
+    assert page.locator("pre").evaluate("pre => pre.scrollWidth <= pre.clientWidth")
+    assert all(text.strip() for text in page.locator("th").all_text_contents())
+    page.close()
 
 
 @pytest.mark.slow

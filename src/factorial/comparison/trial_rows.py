@@ -49,7 +49,7 @@ def board(trials: Trials) -> list[dict[str, str]]:
             **{key: level(row[key]) for key in trials.keys},
             "epochs": str(row["epochs"]),
             "validation accuracy": share(row["value"]),
-            "": STATES[row["state"]],
+            "state": STATES[row["state"]],
         }
         for row in trials.ranked.to_dict("records")
     ] or [{"trial": "none has a value"}]
