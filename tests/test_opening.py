@@ -248,6 +248,12 @@ def test_short_times_keep_two_digits(value: float, words: str) -> None:
     assert opening.seconds(value) == words
 
 
+def test_what_takes_little_time_has_two_digits_on_the_board_too() -> None:
+    made = of({"sgd": [0.9, 0.91], "adam": [0.95, 0.96]})
+    made.board["seconds"] = [0.031, 4.26]
+    assert [row["seconds"].split()[0] for row in rows.board(made)] == ["0.031", "4.3"]
+
+
 def test_a_level_tells_over_how_many_settings_it_was_averaged() -> None:
     one = findings.find(compared(planted(product(model=["linear", "mlp"], seed=[0, 1]))))
     two = product(model=["linear", "mlp"], optimizer=["sgd", "adam"], seed=[0, 1])

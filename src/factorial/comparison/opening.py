@@ -11,7 +11,7 @@ import pandas as pd
 from factorial.comparison import intervals
 from factorial.comparison.findings import Findings, least_difference
 from factorial.comparison.intervals import Estimate
-from factorial.comparison.wording import estimate, is_chance, name, share
+from factorial.comparison.wording import duration, estimate, is_chance, name, share
 
 MOST = 3  # factors of a title, terms of a sentence
 LEAST = 0.01  # share of the variance that is worth a word
@@ -157,4 +157,4 @@ def untold(findings: Findings) -> str:
 
 
 def seconds(value: float) -> str:
-    return f"{value:.2g} s" if value < 0.1 else f"{value:.2f} s" if value < 1 else f"{value:,.1f} s"
+    return f"{duration(value)} s"

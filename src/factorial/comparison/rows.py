@@ -5,7 +5,7 @@ import math
 from factorial.comparison.findings import Findings
 from factorial.comparison.scales import Scale
 from factorial.comparison.table import SEED
-from factorial.comparison.wording import estimate, name, share, term, times
+from factorial.comparison.wording import duration, estimate, name, share, term, times
 
 Rows = list[dict[str, str]]
 
@@ -27,11 +27,11 @@ def board(findings: Findings) -> Rows:
             cells["95 % interval"] = span(row["low"], row["high"])
         if "binomial_low" in row:
             cells["binomial"] = span(row["binomial_low"], row["binomial_high"])
-        for cost, form in (("seconds", ".1f"), ("parameters", ",.0f")):
+        for cost, written in (("seconds", duration), ("parameters", "{:,.0f}".format)):
             if table[cost].notna().any():
                 star = " *" if row[f"front_{cost}"] else ""
                 known = math.isfinite(row[cost])
-                cells[cost] = f"{row[cost]:{form}}{star}" if known else ""
+                cells[cost] = f"{written(row[cost])}{star}" if known else ""
         rows.append(cells)
     return rows
 

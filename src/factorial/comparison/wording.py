@@ -23,6 +23,13 @@ def term(words: str) -> str:
     return " x ".join(map(name, words.split(" x ")))
 
 
+def duration(seconds: float) -> str:
+    """In seconds, with two digits at least: what takes little is told apart, too."""
+    if seconds < 0.1:
+        return f"{seconds:.2g}"
+    return f"{seconds:.2f}" if seconds < 1 else f"{seconds:,.1f}"
+
+
 def share(value: float, sign: bool = False) -> str:
     """A share, or another metric's value, which can be of any size."""
     form = ".4f" if not abs(value) >= LARGE else ".4g"
