@@ -1,15 +1,19 @@
 """Runs in their plane, drawn and told, of weights that a test has chosen: no run, no page."""
 
+import re
 from pathlib import Path
 
 import pytest
 import torch
+import vl_convert
 from charted import marks
 from torch import Tensor
 
 from factorial.motion import plane_page, plane_specs, plane_wording
 from factorial.motion.plane_page import Judge, Scene, scene_of
+from factorial.motion.surface import Window
 from factorial.motion.trajectory import Trajectory
+from factorial.pages import charts
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
@@ -119,6 +123,17 @@ def test_a_chart_shows_each_run_where_it_was_last_and_names_it() -> None:
     lines = {mark.drawn["stroke"] for mark in drawn if mark.kind == "line mark"}
     assert lines == {BLUE, ORANGE}
     assert "batches" not in {one.get("title") for one in plane_specs.tooltip("epoch")}
+
+
+def test_ticks_of_ways_that_lead_far_are_short() -> None:
+    """As those of weights that diverged are: 2e+10, not 20,000,000,000."""
+    scene = seen(SGD, ADAM)
+    far = scene.surface._replace(window=Window(-4e10, 12e10, -2e10, 2e10))
+    spec = plane_specs.map_of(far, "data:,", ["sgd", "adam"], 12, "")
+    sized = spec | {"width": 300, "height": 300, "datasets": {"paths": []}}
+    svg = vl_convert.vegalite_to_svg(sized, vl_version=charts.VERSION)
+    ticks = re.findall(r">([^<> ]*0[^<> ]*)</text>", svg)
+    assert "2e+10" in ticks and max(map(len, ticks)) <= 8
 
 
 # In words

@@ -57,6 +57,8 @@ def map_of(surface: Surface, ground: str, names: Sequence[str], steps: int, seen
     x = specs.axis("x", surface.axes[0], [window.left, window.right])
     y = specs.axis("y", surface.axes[1], [window.bottom, window.top])
     said = tooltip(surface.unit, surface.axes)
+    for axis in (x, y):
+        axis["axis"]["format"] = "~g"  # 20,000,000,000, of diverged weights, would take the room
     layer = [
         specs.picture(ground, x, y, window),
         specs.trails(x, y, names, [*UNROLLED, SO_FAR]),
