@@ -15,6 +15,15 @@ HIDDEN = ["[512,256,128,64,32,16]", "[512,256,128,64,32,8]", "[512,256,128,64,32
 MANY = product(model_hidden=HIDDEN, optimizer_lr=[0.001, 0.01, 0.1], epochs=[3, 5, 8, 9],
                precision=["bfloat16"], optimizer=["sgd", "adam"], seed=[0, 1])  # fmt: skip
 
+# A preset with one ingredient left out at a time
+LEFT_OUT = {"augmentation": "shift", "schedule": "one_cycle", "label_smoothing": 0.05,
+            "augmentation_elastic": 1, "ema_decay": 0.995, "model_dropout": 0.05}  # fmt: skip
+OTHERS: list[dict[str, Any]] = [
+    {}, {"augmentation": "none"}, {"schedule": "constant"}, {"label_smoothing": 0},
+    {"augmentation_elastic": 0}, {"ema_decay": "None"}, {"model_dropout": 0},
+]  # fmt: skip
+ONE_AT_A_TIME = [{"seed": seed, **LEFT_OUT, **other} for other in OTHERS for seed in (0, 1)]
+
 
 def charted(grid: list[dict[str, Any]]) -> tuple[Findings, dict[str, Any]]:
     made = findings.find(compared(planted(grid)))
@@ -109,3 +118,30 @@ def test_panels_and_levels_of_the_map_are_called_apart() -> None:
     assert len(set(panels)) == len(panels) == 6
     assert {cell["panel"] for cell in told["cells"]} == set(panels)
     assert spec["usermeta"]["panel"] >= 6 * max(map(len, panels))
+
+
+def test_words_above_a_chart_leave_it_its_room_on_a_phone() -> None:
+    """A line that is wider than the page would leave the chart none."""
+    _, told = charted(ONE_AT_A_TIME)
+    lines = told["charts"]["leaderboard"]["title"]["text"]
+    assert len(lines) > 1 and max(map(len, lines)) <= 50
+    assert " ".join(lines).startswith("all with shift one_cycle label_smoothing=0.05 ")
+    assert " ".join(lines).endswith(" unless said otherwise")
+
+
+def test_a_map_says_what_its_panels_share_and_has_room_for_the_names_of_its_axes() -> None:
+    _, told = charted(ONE_AT_A_TIME)
+    spec = told["charts"]["map"]
+    assert "base" in spec["facet"]["sort"]
+    assert spec["usermeta"]["note"].startswith("all with ")
+    assert spec["usermeta"]["note"].endswith(" unless said otherwise")
+    encoding = spec["spec"]["layer"][0]["encoding"]
+    for channel, side in (("x", "width"), ("y", "height")):
+        long = spec["spec"][side]["step"] * len(encoding[channel]["sort"])
+        assert long >= 6.5 * len(encoding[channel]["title"]) > 90, channel
+
+
+def test_an_axis_of_losses_ends_where_they_do() -> None:
+    _, told = charted(FEW)
+    scale = told["charts"]["loss"]["layer"][0]["encoding"]["y"]["scale"]
+    assert (scale["type"], scale["nice"]) == ("log", False)  # or it goes on to whole decades

@@ -20,6 +20,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from factorial.comparison import findings, pairs, readings, report, wording
 from factorial.comparison.explore import evidence, sprite
 from factorial.comparison.explore.document import Beside, document
+from factorial.comparison.figures import style
 from factorial.comparison.findings import Findings
 from factorial.comparison.table import load
 from factorial.record import selection, store
@@ -190,6 +191,8 @@ def test_a_long_table_scrolls_below_its_head_and_is_whole_on_paper(
     assert all(one is not None and 0 <= one["y"] < 900 for one in shown)
     page.emulate_media(media="print")
     assert box.evaluate(hidden)[0] == 0
+    page.set_viewport_size({"width": 700, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth") == 700  # A4
     page.close()
     assert said == []
 
@@ -235,6 +238,30 @@ def test_what_is_chosen_on_the_leaderboard_stands_out_in_every_chart(page: Page)
     page.wait_for_function("explored.views.score.signal('chosen').length === 0")
     assert all(found == {1.0} for found in opacities(page, "seconds").values())
     assert not page.locator("input[data-setting='3']").is_checked()
+
+
+@pytest.mark.slow
+def test_above_the_curves_it_is_said_whose_each_colour_is(page: Page, made: Made) -> None:
+    """Of the best six settings, or of those that are chosen: as the lines below are drawn."""
+    script = """() => [...document.querySelectorAll(".whose > span")].map((one) =>
+      [one.textContent, getComputedStyle(one.querySelector(".swatch")).backgroundColor])"""
+    labels = made[0].board["label"].tolist()
+    assert page.locator(".whose").count() == 1
+
+    def told() -> dict[str, str]:
+        found = {name: [int(part) for part in re.findall(r"\d+", color)]
+                 for name, color in page.evaluate(script)}  # fmt: skip
+        return {name: "#{:02X}{:02X}{:02X}".format(*parts) for name, parts in found.items()}
+
+    assert list(told()) == labels[:6]
+    assert told().items() == dict(zip(labels, style.COLORS[:6], strict=False)).items()
+    for place in (7, 2):
+        page.locator(f"input[data-setting='{place}']").check()
+    assert list(told()) == [labels[7], labels[2]]
+    lines = page.evaluate("() => explored.views.score.signal('colors')")
+    assert list(told().values()) == [lines["7"], lines["2"]]
+    page.locator("#none-chosen").click()
+    assert list(told()) == labels[:6]
 
 
 @pytest.mark.slow

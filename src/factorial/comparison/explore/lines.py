@@ -44,7 +44,7 @@ def curve(findings: Findings, metric: str) -> Spec:
     epochs = style.whole_numbers(table["epoch"].min(), table["epoch"].max())
     x: Spec = {"field": "epoch", "type": "quantitative", "scale": {"nice": False, "zero": False},
                "axis": AXIS | {"values": epochs, "format": "d"}}  # fmt: skip
-    kind: Spec = {"type": "log"} if is_log else {"zero": False}
+    kind: Spec = {"type": "log", "nice": False, "padding": 8} if is_log else {"zero": False}
     y: Spec = {"field": "y", "type": "quantitative", "title": words,
                "scale": kind | clipped.scale(ends)}  # fmt: skip
     some = str(list(style.COLORS[:COLOURED]))
@@ -58,7 +58,7 @@ def curve(findings: Findings, metric: str) -> Spec:
     is_many = others.shape[1] > curves.MOST_GREY
     kept = [{"filter": f"datum.s < {COLOURED} || {CHOSEN}"}] if is_many else []
     grey = f"grey: {curves.QUANTILES}{others.shape[1]} other settings" if is_many else ""
-    return chart(
+    made = chart(
         "curves",
         f"{words} of each run by epoch; the best six settings are coloured, or what is chosen",
         grey,
@@ -81,6 +81,8 @@ def curve(findings: Findings, metric: str) -> Spec:
             *clipped.arrows(ends, "y", ["y"], {"transform": []}, encoding),
         ],
     )  # fmt: skip
+    made["usermeta"]["colors"] = list(style.COLORS[:COLOURED])  # which the page says whose they are
+    return made
 
 
 def quantiles(others: pd.DataFrame, x: Spec, y: Spec, ends: Window) -> list[Spec]:

@@ -1,5 +1,6 @@
 """What the charts' specs have in common: the page's signals, what they do to a mark, words."""
 
+import textwrap
 from typing import Any
 
 Spec = dict[str, Any]
@@ -23,6 +24,7 @@ SILENT = {"aria": False}  # of a mark that says what another one says
 # Words stand below their ticks, be they the first or the last, and clear of the next ones
 AXIS: Spec = {"labelFlush": False, "labelSeparation": 5}
 LETTER = 7  # pixels of a chart's words: less than that wide, and their lines are not cut
+LINE = 50  # characters of a line above a chart: a wider one leaves the chart no room on a phone
 COLOR: Spec = {"field": "color", "type": "nominal", "scale": None}
 
 
@@ -42,7 +44,8 @@ def chart(figure: str, words: str, *said: str, **more: Any) -> Spec:
 
 
 def heading(lines: list[str]) -> Spec:
-    title = {"text": lines, "anchor": "start", "fontSize": 12, "fontWeight": "normal"}
+    short = [part for line in lines for part in textwrap.wrap(line, LINE)]
+    title = {"text": short, "anchor": "start", "fontSize": 12, "fontWeight": "normal"}
     return {"title": title} if lines else {}
 
 

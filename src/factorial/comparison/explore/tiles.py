@@ -1,6 +1,7 @@
 """The map one switches: a cell for each setting, coloured by one of several scores."""
 
 import sys
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,13 +19,14 @@ from factorial.comparison.explore.parts import (
     dimmed,
 )
 from factorial.comparison.figures import naming, plan, style
+from factorial.comparison.figures.naming import Names
 from factorial.comparison.figures.plan import Grid
 from factorial.comparison.findings import Findings
 from factorial.comparison.table import label
 from factorial.comparison.wording import name
 
 MOST = 24  # panels
-CELL = (50, 26)  # pixels
+CELL = (50, 26)  # pixels, at least
 DARK = 0.55  # shades below it have white letters
 FAILED = "failed"
 
@@ -93,14 +95,12 @@ def cells(findings: Findings) -> list[dict[str, Any]]:
 def located(findings: Findings, grid: Grid) -> pd.DataFrame:
     """Row, column and panel of each setting on the board, then of those that failed with all their
     runs."""
-    keys = findings.comparison.settings
-    both = pd.concat([findings.board[keys], findings.comparison.failures[keys]])
-    both = both.drop_duplicates(ignore_index=True)
+    both = recorded(findings)
     row, column = axes(grid)
     return pd.DataFrame({
         "row": both[grid.rows].map(row),
         "column": both[grid.columns].map(column),
-        "panel": called(both, grid.others) if grid.others else "",
+        "panel": label(both, grid.others).map(called(both, grid.others).of) if grid.others else "",
     })  # fmt: skip
 
 
@@ -110,11 +110,33 @@ def axes(grid: Grid) -> list[dict[str, str]]:
             for levels in grid.levels]  # fmt: skip
 
 
-def called(rows: pd.DataFrame, others: list[str]) -> pd.Series:
-    """Each row's panel, as shortly as tells it from the others."""
+def recorded(findings: Findings) -> pd.DataFrame:
+    """The settings on the board, then those that failed with all their runs."""
+    keys = findings.comparison.settings
+    both = pd.concat([findings.board[keys], findings.comparison.failures[keys]])
+    return both.drop_duplicates(ignore_index=True)
+
+
+def called(rows: pd.DataFrame, others: list[str]) -> Names:
+    """The panels, as shortly as tells each from the others, and what they have in common."""
     panels = rows[others].assign(panel=label(rows, others))
-    names = naming.names(panels.drop_duplicates("panel"), others, sys.maxsize, by="panel")
-    return panels["panel"].map(names.of)
+    return naming.names(panels.drop_duplicates("panel"), others, sys.maxsize, by="panel")
+
+
+def sizes(rows: Sequence[str], columns: Sequence[str], grid: Grid) -> tuple[int, int]:
+    """Width and height of a cell, in pixels: a panel is as long as the names of its axes."""
+    wide, high = (LETTER * len(name(key)) // len(levels) + 1
+                  for key, levels in ((grid.columns, columns), (grid.rows, rows)))  # fmt: skip
+    return max(CELL[0], wide), max(CELL[1], high)
+
+
+def note(findings: Findings, grid: Grid, left: int) -> str:
+    """What the panels have in common, and how many settings are in those that are left out."""
+    common = called(recorded(findings), grid.others).common if grid.others else ""
+    said = [f"all with {common}"] if common else []
+    if left:
+        said.append(f"{left} settings are in panels that are left out")
+    return "; ".join(said)
 
 
 def panels(where: pd.DataFrame) -> list[str]:
@@ -129,6 +151,7 @@ def spec(findings: Findings) -> Spec | None:
     where = located(findings, grid)
     order = panels(where)
     rows, columns = ([*words.values()] for words in axes(grid))
+    width, height = sizes(rows, columns, grid)
     title = ["setting", *(score.words for score in scores(findings).values()), "run"]
     fields = ["label", *(f"text_{key}" for key in scores(findings)), "run"]
     said = [{"field": one, "title": two} for one, two in zip(fields, title, strict=True)]
@@ -164,8 +187,8 @@ def spec(findings: Findings) -> Spec | None:
         "usermeta": {
             "figure": "map",
             "scores": [[key, score.words] for key, score in scores(findings).items()],
-            "note": f"{more} settings are in panels that are left out" if more else "",
-            "panel": max(CELL[0] * len(columns) + 90, LETTER * max(map(len, order)) + 20),
+            "note": note(findings, grid, more),
+            "panel": max(width * len(columns) + 90, LETTER * max(map(len, order)) + 20),
         },
         "params": [*PARAMS, {"name": "score", "value": "score"}],
         "data": {"name": "cells"},
@@ -177,5 +200,5 @@ def spec(findings: Findings) -> Spec | None:
         "facet": {"field": "panel", "type": "nominal", "title": None, "sort": order,
                   "header": {"labelLimit": 0, "labelAnchor": "start"}},
         "columns": 1,
-        "spec": {"width": {"step": CELL[0]}, "height": {"step": CELL[1]}, "layer": layers},
+        "spec": {"width": {"step": width}, "height": {"step": height}, "layer": layers},
     }  # fmt: skip

@@ -102,10 +102,21 @@
     }
     for (const view of Object.values(views)) show(view);
     page.ringed(colors());
+    keyed();
     const none = document.getElementById("none-chosen");
     none.hidden = !chosen.length;
     none.textContent = `choose none of these ${chosen.length}`;
     page.chosen?.(chosen);
+  }
+
+  // Whose each colour is where curves have no names: of the best settings, or of what is chosen
+  function keyed() {
+    for (const key of document.querySelectorAll(".whose")) {
+      const best = key.dataset.colors.split(" ").slice(0, page.settings.length);
+      const shown = chosen.length ? [...colors()] : [...best.entries()];
+      key.replaceChildren(...shown.map(([s, color]) => element("span", {},
+        element("span", { class: "swatch", style: `background: ${color}` }), page.settings[s].label)));
+    }
   }
 
   // A leaderboard is the first table with a column for each factor: its rows are settings
@@ -155,6 +166,9 @@
         document.getElementById("explore").before(place);
       }
       if (spec.usermeta.scores) scores(spec, place);
+      if (spec.usermeta.colors && !place.parentElement.querySelector(".whose"))
+        place.before(element("p", { class: "played controls whose",
+                                    "data-colors": spec.usermeta.colors.join(" ") }));
       page.tells(place, ".role-mark [role=graphics-symbol]");
       return [name, place];
     });
@@ -171,6 +185,7 @@
         : [", which this command opens: ", element("code", {}, page.command)]));
     choosable();
     const found = places();
+    keyed();
     let [turn, waiting] = [Promise.resolve(), null];
     const drawAll = async (charts) => {
       const data = tables();
