@@ -12,6 +12,7 @@ RATE = "run"  # the only word for a learning rate: each run's own
 FIELDS = ["step", "next", "epoch", "x", "y", "loss"]
 UNROLLED: list[Spec] = [{"filter": specs.ON}, {"flatten": FIELDS}]
 NOW: Spec = {"filter": "datum.step <= step && step < datum.next"}
+PLAIN = 1e5  # 20,000,000,000, of weights that diverged, would take the plane's room: 2e+10
 NEVER = 10**9  # the step after the last
 TOOLTIP: list[Spec] = [
     {"field": "optimizer", "type": "nominal", "title": "run"},
@@ -58,7 +59,8 @@ def map_of(surface: Surface, ground: str, names: Sequence[str], steps: int, seen
     y = specs.axis("y", surface.axes[1], [window.bottom, window.top])
     said = tooltip(surface.unit, surface.axes)
     for axis in (x, y):
-        axis["axis"]["format"] = "~g"  # 20,000,000,000, of diverged weights, would take the room
+        if max(map(abs, axis["scale"]["domain"])) > PLAIN:
+            axis["axis"]["format"] = "~g"
     layer = [
         specs.picture(ground, x, y, window),
         specs.trails(x, y, names, [*UNROLLED, SO_FAR]),
