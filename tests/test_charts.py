@@ -145,3 +145,10 @@ def test_an_axis_of_losses_ends_where_they_do() -> None:
     _, told = charted(FEW)
     scale = told["charts"]["loss"]["layer"][0]["encoding"]["y"]["scale"]
     assert (scale["type"], scale["nice"]) == ("log", False)  # or it goes on to whole decades
+
+
+def test_a_cell_of_the_map_has_room_for_the_longest_number_of_any_score() -> None:
+    made = findings.find(compared(planted(FEW)))
+    made.comparison.runs["gap"] = -3.3512e27
+    step = document(made, Beside())["charts"]["map"]["spec"]
+    assert step["width"]["step"] >= 6.5 * len("-3.35e+27")

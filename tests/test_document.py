@@ -245,6 +245,17 @@ def test_shades_are_of_ratios_of_error_and_time_and_no_outlier_takes_them() -> N
     assert shade[50] == pytest.approx(0.5, abs=0.03) and (shade.min(), shade.max()) == (0, 1)
 
 
+@pytest.mark.parametrize("far", [1e27, -1e27])
+def test_of_few_cells_one_that_diverged_leaves_the_others_their_shades_of_the_gap(
+    far: float,
+) -> None:
+    few = pd.DataFrame({"score": [0.5] * 6, "gap": [-0.2, -0.1, 0.1, 0.2, 0.3, far],
+                        "seconds": [1.0] * 6})  # fmt: skip
+    shade = tiles.shades(few)["gap"]
+    assert shade[:5].is_monotonic_increasing and shade[4] - shade[0] > 0.15
+    assert shade[5] == (far > 0)
+
+
 def test_a_map_has_each_setting_in_its_place_and_what_failed(found: Findings) -> None:
     cells = tiles.cells(found)
     runs = found.comparison.runs.assign(label=found.comparison.labels)

@@ -125,9 +125,7 @@ def test_a_chart_shows_each_run_where_it_was_last_and_names_it() -> None:
     assert "batches" not in {one.get("title") for one in plane_specs.tooltip("epoch")}
 
 
-@pytest.mark.parametrize(
-    ("end", "words"), [(2e10, "2e+10"), (200, "200"), (2, "2.0")]
-)
+@pytest.mark.parametrize(("end", "words"), [(2e10, "2e+10"), (200, "200"), (2, "2.0")])
 def test_ticks_of_a_plane_are_short_numbers(end: float, words: str) -> None:
     """Also of weights that diverged: not 20,000,000,000."""
     scene = seen(SGD, ADAM)

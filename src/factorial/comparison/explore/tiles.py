@@ -18,7 +18,7 @@ from factorial.comparison.explore.parts import (
     Spec,
     dimmed,
 )
-from factorial.comparison.figures import naming, plan, style
+from factorial.comparison.figures import clipping, naming, plan, style
 from factorial.comparison.figures.naming import Names
 from factorial.comparison.figures.plan import Grid
 from factorial.comparison.findings import Findings
@@ -63,11 +63,14 @@ def values(findings: Findings) -> pd.DataFrame:
 
 def shades(table: pd.DataFrame) -> pd.DataFrame:
     """Each column from 0 to 1: a score by the ratios of its error where it has one, time by ratios;
-    what is beyond the middle 95 % of the cells has the shade at that end."""
+    what is beyond the middle 95 % of the cells has the shade at that end, and a gap of what
+    diverged is none that shades of the others are measured by."""
     scaled = table.copy()
     if "error" in table:
         scaled["score"] = -table["error"]
     scaled["seconds"] = np.log(table["seconds"].clip(lower=1e-9))
+    gap = table["gap"].dropna()
+    scaled["gap"] = table["gap"].clip(-clipping.fence(-gap), clipping.fence(gap))
     low, high = scaled.quantile(0.025), scaled.quantile(0.975)
     wide = (high - low).where(high > low, 1.0)
     return ((scaled - low) / wide).clip(0, 1).fillna(0.0)
@@ -123,11 +126,19 @@ def called(rows: pd.DataFrame, others: list[str]) -> Names:
     return naming.names(panels.drop_duplicates("panel"), others, sys.maxsize, by="panel")
 
 
-def sizes(rows: Sequence[str], columns: Sequence[str], grid: Grid) -> tuple[int, int]:
-    """Width and height of a cell, in pixels: a panel is as long as the names of its axes."""
+def sizes(rows: Sequence[str], columns: Sequence[str], grid: Grid, longest: int) -> tuple[int, int]:
+    """Width and height of a cell, in pixels: it has room for so many letters, and a panel is as
+    long as the names of its axes."""
     wide, high = (LETTER * len(name(key)) // len(levels) + 1
                   for key, levels in ((grid.columns, columns), (grid.rows, rows)))  # fmt: skip
-    return max(CELL[0], wide), max(CELL[1], high)
+    return max(CELL[0], wide, LETTER * longest), max(CELL[1], high)
+
+
+def longest(findings: Findings) -> int:
+    """Letters of the longest number in a cell, whatever score it shows."""
+    table = values(findings)
+    return max(len(format(one, score.form))
+               for key, score in scores(findings).items() for one in table[key])  # fmt: skip
 
 
 def note(findings: Findings, grid: Grid, left: int) -> str:
@@ -151,7 +162,7 @@ def spec(findings: Findings) -> Spec | None:
     where = located(findings, grid)
     order = panels(where)
     rows, columns = ([*words.values()] for words in axes(grid))
-    width, height = sizes(rows, columns, grid)
+    width, height = sizes(rows, columns, grid, longest(findings))
     title = ["setting", *(score.words for score in scores(findings).values()), "run"]
     fields = ["label", *(f"text_{key}" for key in scores(findings)), "run"]
     said = [{"field": one, "title": two} for one, two in zip(fields, title, strict=True)]
