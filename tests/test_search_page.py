@@ -195,6 +195,11 @@ def test_a_tick_shows_a_trial_in_every_figure(page: Page) -> None:
     for name, rings in {"rungs": 1, "parallel": 4, "contour": 1, "slices": 3}.items():
         assert page.locator(f"#{name} .ring[data-setting='1']").count() == rings
     assert page.locator(".ring").count() == 9
+    page.locator("input[data-setting='0']").check()  # of the same kind: one ring around the other
+    script = "all => all.map((ring) => ['x', 'y', 'width'].map((key) => ring.getAttribute(key)))"
+    for name in ("parallel", "slices"):
+        rings = page.locator(f"#{name} .ring").evaluate_all(script)
+        assert len({tuple(ring) for ring in rings}) == len(rings) > 4
     page.locator("#none-chosen").click()
     assert page.locator(".ring").count() == 0
     assert page.locator("input[data-setting]").count() == len(RANKED)

@@ -53,9 +53,13 @@
              ...more };
   }
 
-  // Around one mark, a ring around the other where several that are chosen share it
-  function rings({ of, box: [x, y, width, height] }, colors) {
-    return [...colors.keys()].filter((s) => of.includes(s)).map((s, turn) => {
+  // Around one mark, a ring around the other where several that are chosen share its place, be it
+  // as one mark or as several
+  function rings({ of, box }, colors, taken) {
+    const [x, y, width, height] = box;
+    return [...colors.keys()].filter((s) => of.includes(s)).map((s) => {
+      const turn = taken.get(box.join()) ?? 0;
+      taken.set(box.join(), turn + 1);
       const more = 0.3 * Math.min(turn, 5);
       return drawn("rect", {
         x: x - more * width, y: y - more * height,
@@ -67,7 +71,9 @@
 
   for (const [name, marks] of Object.entries(page.marks)) overlay(name, marks);
   page.ringed = (colors) => { // of each setting that is chosen
-    for (const [layer, marks] of layers)
-      layer.replaceChildren(...marks.flatMap((mark) => rings(mark, colors)));
+    for (const [layer, marks] of layers) {
+      const taken = new Map(); // rings by their place
+      layer.replaceChildren(...marks.flatMap((mark) => rings(mark, colors, taken)));
+    }
   };
 })();
