@@ -128,7 +128,7 @@ def test_a_single_result_is_a_report(tmp_path: Path) -> None:
     grid = product(model=["linear", "mlp"], seed=[0])
     runs = [{**grid[0], "accuracy": 0.9}, {**grid[1], "failure": "the training loss is nan"}]
     text = published(runs, tmp_path / "report")
-    assert "1 runs have no result to compare" in text
+    assert "1 run has no result to compare" in text
     assert "the training loss is nan" in text
 
 

@@ -173,8 +173,9 @@ def remarks(comparison: Comparison, table: pd.DataFrame) -> list[str]:
         said.append("settings with one seed have no interval and no rank")
     if (table["n"].gt(1) & table["low"].isna()).any():
         said.append("settings whose seeds all score alike have no interval")
-    if len(comparison.failures):
-        said.append(f"{len(comparison.failures)} runs have no result to compare: see their list")
+    if failed := len(comparison.failures):
+        have = "1 run has" if failed == 1 else f"{failed} runs have"
+        said.append(f"{have} no result to compare: see their list")
     if comparison.unrecorded > 0:
         said.append(f"{comparison.unrecorded} combinations of the sweep are not on record")
     if comparison.stopped:
