@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from factorial.comparison.figures import style
 from factorial.comparison.trials import Trials
 from factorial.record.reading import RecordedRun
 
+NOON = 1_795_608_000_000  # of 25 November 2026, in milliseconds since 1970
 RANKED = [6, 3, 5, 1, 4, 0]  # the trials with a value, complete ones first
 # Twelve alike, and one that learnt nothing
 FAR: list[Asked] = [
@@ -30,8 +32,9 @@ FAR: list[Asked] = [
 
 def ran(number: str, epochs: int, seed: int) -> RecordedRun:
     identity = f"{number.replace(', ', '')}{epochs}{seed}"
-    params = {"epochs": str(epochs), "seed": str(seed)}
-    return RecordedRun(identity, "FINISHED", {"trial": number}, {"test/accuracy": 0.9}, params)
+    params = {"epochs": str(epochs), "seed": str(seed), "data": "digits"}
+    tags, metrics = {"trial": number}, {"test/accuracy": 0.9}
+    return RecordedRun(identity, "FINISHED", tags, metrics, params, touched=NOON + seed)
 
 
 def beside() -> Beside:
@@ -77,6 +80,19 @@ def test_a_trial_has_its_settings_its_value_and_the_run_of_its_first_seed() -> N
     led = [(run["s"], told["addresses"][run["at"]] + run["run"]) for run in told["runs"]]
     assert led == [(place, f"http://127.0.0.1:5000/#/runs/{run}") for place, run in
                    ((0, "699"), (1, "3599"), (2, "3599"), (3, "199"), (5, "039"))]  # fmt: skip
+
+
+def test_its_title_says_settings_data_and_date(file: Path) -> None:
+    said = "Kind, rate and size on digits, 2026-11-25"
+    page = file.read_text()
+    assert f"<h1>{said}: a search, not a controlled comparison</h1>" in page
+    assert f"<title>Factorial: {said}</title>" in page
+    assert "search x: 7 trials (5 complete, 1 pruned, 1 failed)" in page
+    named = replace(made(), name="rates")
+    assert search.heading(named, beside().runs) == (
+        "rates: kind, rate and size on digits, 2026-11-25"
+    )
+    assert search.heading(named, []) == "search x"
 
 
 def test_without_a_trial_that_has_a_value_there_is_no_chart(tmp_path: Path) -> None:

@@ -25,18 +25,25 @@ PLAIN = {
 
 
 def title(findings: Findings) -> str:
-    """`Model and optimizer on mnist, 2026-11-26`, after the sweep's name where it has one."""
+    """What was compared on which data, and when."""
     comparison = findings.comparison
-    factors = [name(key) for key in comparison.settings if key != "data"]
+    levels = comparison.levels.get("data", [])
+    data = levels or [comparison.shared[key] for key in ("data",) if key in comparison.shared]
+    return headline(
+        comparison.name, comparison.settings, data, comparison.runs["touched"].max() / 1000
+    )
+
+
+def headline(called: str, keys: Sequence[str], data: Sequence[str], touched: float) -> str:
+    """`Model and optimizer on mnist, 2026-11-26`, after a sweep's name where it has one; `touched`
+    in seconds since 1970."""
+    factors = [name(key) for key in keys if key != "data"]
     if len(factors) > MOST + 1:
         factors = [*factors[:MOST], f"{len(factors) - MOST} more"]
     words = listed(factors) or "one setting"
-    levels = comparison.levels.get("data", [])
-    data = levels or [comparison.shared[key] for key in ("data",) if key in comparison.shared]
-    made = datetime.fromtimestamp(comparison.runs["touched"].max() / 1000)
     on = f" on {listed(data)}" if data else ""
-    said = f"{comparison.name}: {words}" if comparison.name else words[0].upper() + words[1:]
-    return f"{said}{on}, {made:%Y-%m-%d}"
+    said = f"{called}: {words}" if called else words[0].upper() + words[1:]
+    return f"{said}{on}, {datetime.fromtimestamp(touched):%Y-%m-%d}"
 
 
 def listed(words: Sequence[str]) -> str:

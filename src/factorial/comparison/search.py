@@ -1,13 +1,13 @@
 """The report of a search: what was tried and came of it, with no claim that a grid could make."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from factorial import console
-from factorial.comparison import search_alt, search_glance
+from factorial.comparison import opening, search_alt, search_glance
 from factorial.comparison.explore.search import NOTHING, Beside, document
 from factorial.comparison.figures import search as figures
 from factorial.comparison.folder import replacing, require_own
@@ -16,6 +16,7 @@ from factorial.comparison.trial_rows import STATES, board, counts, failures, sen
 from factorial.comparison.trials import Trials, importances, load
 from factorial.pages import charts
 from factorial.pages.templates import template
+from factorial.record.reading import RecordedRun
 from factorial.record.selection import Selection
 from factorial.record.store import Store, attach, run_pages
 from factorial.settings.messages import BadInput, reason
@@ -92,6 +93,7 @@ def write(
         played = document(trials, beside) | {"marks": marks}
         for name, source in PAGES.items():
             page = template(PACKAGE, source).render(
+                heading=heading(trials, beside.runs),
                 title=trials.title,
                 note=trials.note,
                 tags=trials.tags,
@@ -106,6 +108,13 @@ def write(
                 charts=charts.script(),
             )
             (made / name).write_text(page, encoding="utf-8")
+
+
+def heading(trials: Trials, runs: Sequence[RecordedRun]) -> str:
+    """What was searched on which data, and when; what it is called where its runs are gone."""
+    data = sorted({run.params["data"] for run in runs})
+    touched = max((run.touched for run in runs), default=0) / 1000
+    return opening.headline(trials.name, trials.keys, data, touched) if runs else trials.title
 
 
 def metrics(trials: Trials, shares: dict[str, float]) -> dict[str, Any]:

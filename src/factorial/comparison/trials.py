@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from factorial.record import untrusted
+from factorial.record.labels import is_named
 from factorial.record.reading import RecordedRun
 from factorial.record.selection import Selection
 from factorial.record.store import Store, artifact
@@ -40,6 +41,7 @@ class Trials:
     sampler: str
     curves: list[dict[int, float]]
     confirm: str
+    name: str = ""  # what somebody calls the search
     note: str = ""  # what somebody has said of the search
     tags: str = ""
 
@@ -100,6 +102,7 @@ def read(document: Mapping[str, Any], chosen: Selection) -> Trials:
         str(document["sampler"]),
         curves,
         str(document["confirm"]),
+        chosen.parent.name if chosen.parent and is_named(chosen.parent) else "",
         chosen.note,
         chosen.tags,
     )
