@@ -109,6 +109,8 @@ def test_the_outcome_has_the_last_and_the_best_epoch_and_says_why() -> None:
         "after epoch 4 of 99: validation/loss has not improved for 2 epochs "
         "(best 1.0000 in epoch 2)"
     )
+    one = stopping.said([*rows[:2], row(3, 1.0, 0.5)], asking("loss", 1))
+    assert "has not improved for 1 epoch (" in one
     assert stopping.said(rows, asking("loss", 3)) == ""
     assert stopping.said(rows, asking("loss", epochs=4)) == ""  # it was to end there
     assert stopping.outcome(rows, asking(None)) == {}

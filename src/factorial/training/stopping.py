@@ -58,5 +58,5 @@ def said(rows: Sequence[Epoch], config: Config) -> str:
     value = f"{scores[best - 1]:.4f} in epoch {best}" if best else "none"
     return (
         f"after epoch {len(rows)} of {config.epochs.count}: validation/{config.stopping.metric} "
-        f"has not improved for {since} epochs (best {value})"
+        f"has not improved for {since} epoch{'s' if since > 1 else ''} (best {value})"
     )
