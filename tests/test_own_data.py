@@ -54,7 +54,7 @@ def equal(found: Examples, images: np.ndarray, labels: np.ndarray) -> bool:
 
 @pytest.mark.parametrize("kind", ["npz", "safetensors"])
 @pytest.mark.parametrize("shape", [(5, 6), (1, 5, 6), (3, 5, 6)])
-@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.uint16, np.uint32, np.uint64])
 def test_a_file_gives_what_was_written(
     tmp_path: Path, kind: str, shape: tuple[int, ...], dtype: type
 ) -> None:
@@ -62,6 +62,13 @@ def test_a_file_gives_what_was_written(
     labels = {key: GREY[key].astype(dtype) for key in ("y_train", "y_test")}
     found = read(written(tmp_path, kind, x_train=x, x_test=y, **labels), kind)
     assert equal(found.train, x, GREY["y_train"]) and equal(found.test, y, GREY["y_test"])
+
+
+@pytest.mark.parametrize("dtype", [">i8", ">u2", "<i4"])
+def test_labels_may_be_in_any_byte_order(tmp_path: Path, dtype: str) -> None:
+    labels = {key: GREY[key].astype(dtype) for key in ("y_train", "y_test")}
+    found = read(written(tmp_path, "npz", **labels), "npz")
+    assert equal(found.train, GREY["x_train"], GREY["y_train"])
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
@@ -72,6 +79,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "few labels": ({"y_test": np.zeros(3, int)}, r"test labels are int64 \[3\]: allowed are int64"),
     "column": ({"y_test": np.zeros((12, 1), int)}, r"test labels are int64 \[12, 1\]: allowed"),
     "float labels": ({"y_train": np.zeros(40)}, r"training labels are float64 \[40\]: allowed are"),
+    "beyond": ({"y_train": np.full(40, 2**64 - 1, np.uint64)}, "training labels: -1; allowed are"),
     "negative": ({"y_train": np.arange(40) % 4 - 1}, "training labels: -1; allowed are whole"),
     "gap": ({"y_train": np.arange(40) % 4 * 2}, "class 1 has no training example"),
     "unseen": ({"y_test": np.full(12, 4)}, "class 4 has test examples alone"),

@@ -2,13 +2,17 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from factorial.settings.messages import BadInput, shown
 from factorial.training.environment import derive_seed, permutation
 
-WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+WHOLE = (
+    torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+    torch.uint16, torch.uint32, torch.uint64,
+)  # fmt: skip
 
 
 class Examples(NamedTuple):
@@ -66,6 +70,8 @@ def tensors(images: Any, labels: Any, what: str) -> tuple[Tensor, Tensor]:
 
 def plain(value: Any, what: str) -> Tensor:
     """A tensor, or an array as one, on the CPU. Raises BadInput."""
+    if isinstance(value, np.ndarray):  # whatever the byte order of the machine that wrote it
+        value = value.astype(value.dtype.newbyteorder("="), copy=False)
     try:
         return torch.as_tensor(value).detach().cpu()
     except (TypeError, ValueError, RuntimeError) as error:
