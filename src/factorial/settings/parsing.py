@@ -18,6 +18,7 @@ from factorial.settings.rules import (
     CLASS,
     FILE,
     FOLDER,
+    GIVER,
     PART_OF_1,
     POSITIVE,
     SEED,
@@ -80,7 +81,7 @@ def parse_data(composed: DictConfig) -> Data:
 def require_target(data: Data) -> None:
     """Raises BadInput for data of a function or class of the user's own that is not named."""
     if "_target_" in data.own:
-        CLASS.check("data._target_", data.own["_target_"])
+        GIVER.check("data._target_", data.own["_target_"])
 
 
 def build(schema: Any, node: Any, prefix: str = "") -> Any:

@@ -98,6 +98,7 @@ TAGS = Rule("KEY: VALUE, such as paper: table 3", lambda tags: isinstance(tags, 
 PART = Rule("the settings of a class", lambda part: isinstance(part, dict))
 WORD = r"[^\W\d]\w*"
 CLASS = Rule("the full name of a class, such as torch.optim.Adam", spelled(rf"{WORD}(\.{WORD})+"))
+GIVER = Rule("the full name of a function or class, such as my_data.MySet", CLASS.holds)
 FUNCTION = Rule(
     "the full name of a function, such as my_metrics.brier", spelled(rf"{WORD}(\.{WORD})+")
 )
