@@ -131,6 +131,8 @@ def test_every_mark_is_reached_told_and_followed_by_key(page: Page, made: Made) 
         led.value.close()
         page.keyboard.press("Escape")
         assert tip.count() == 0
+        page.keyboard.press("Control+ArrowRight")  # with another key it is not the page's
+        assert tip.count() == 0
         page.keyboard.press("ArrowLeft")  # from nowhere: the last
         assert tip.inner_text() == told[-1]
         page.keyboard.press("Tab")  # on, and it is told no more

@@ -14,7 +14,7 @@ from placing import at, boxes, laid_out, middle
 from playwright.sync_api import Browser, Page
 from tried import ASKED, SHARES, Asked, made
 
-from factorial.comparison import search
+from factorial.comparison import search, search_glance
 from factorial.comparison.explore.search import NOTHING, Beside, document
 from factorial.comparison.figures import search as figures
 from factorial.comparison.figures import style
@@ -93,6 +93,24 @@ def test_its_title_says_settings_data_and_date(file: Path) -> None:
         "rates: kind, rate and size on digits, 2026-11-25"
     )
     assert search.heading(named, []) == "search x"
+
+
+def test_runs_from_elsewhere_may_lack_what_every_run_has() -> None:
+    bare = [run._replace(params={"epochs": run.params["epochs"]}) for run in beside().runs]
+    assert document(made(), Beside(bare))["settings"][0]["best"] in ("6910", "699")
+    assert search.heading(made(), bare) == "Kind, rate and size, 2026-11-25"
+
+
+def test_a_command_stays_code_whatever_is_in_it(tmp_path: Path) -> None:
+    typed = "python train.py 'a=``x`'\n# [b](c)"
+    search.write(replace(made(), confirm=typed), SHARES, [], tmp_path / "report")
+    assert (
+        "\n``` python train.py 'a=``x`' # [b](c) ```\n"
+        in (tmp_path / "report" / "report.md").read_text()
+    )
+    assert "The best one on fresh seeds: ``` python" in search_glance.text(
+        replace(made(), confirm=typed), 3
+    )
 
 
 def test_without_a_trial_that_has_a_value_there_is_no_chart(tmp_path: Path) -> None:

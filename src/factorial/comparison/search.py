@@ -112,7 +112,7 @@ def write(
 
 def heading(trials: Trials, runs: Sequence[RecordedRun]) -> str:
     """What was searched on which data, and when; what it is called where its runs are gone."""
-    data = sorted({run.params["data"] for run in runs})
+    data = sorted({run.params["data"] for run in runs if "data" in run.params})
     touched = max((run.touched for run in runs), default=0) / 1000
     return opening.headline(trials.name, trials.keys, data, touched) if runs else trials.title
 

@@ -16,7 +16,15 @@ def template(package: str, name: str) -> jinja2.Template:
         lstrip_blocks=True,
     )
     environment.filters["cell"] = markdown_cell
+    environment.filters["code"] = markdown_code
     return environment.get_template(f"{name}.j2")
+
+
+def markdown_code(text: str) -> str:
+    """Text as code within a line: between more backticks than it has in a row."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    room = " " if "`" in text else ""  # or one at its end would be the fence's
+    return f"{fence}{room}{' '.join(text.split())}{room}{fence}"
 
 
 def markdown_cell(text: str) -> str:

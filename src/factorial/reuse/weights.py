@@ -64,7 +64,7 @@ def rewritten(store: Store, run: RecordedRun, config: Config) -> list[str]:
 
     The weights fit another forward pass as well, so nothing else tells.
     """
-    file = artifact(store, run.id, "recipe.json")
+    file = artifact(store, run.source, "recipe.json")
     names = [str(name) for _, name in targets(config.model, "model") if is_own(str(name))]
     if file is None or not names:
         return []

@@ -72,7 +72,13 @@ def document(trials: Trials, beside: Beside) -> dict[str, Any]:
 def first_run(row: Mapping[str, Any], beside: Beside) -> str | None:
     """The id of a trial's run; None where it is not on record any more."""
     runs = ended(row["number"], row["epochs"], beside.runs)
-    return min(runs, key=lambda run: int(run.params["seed"])).id if runs else None
+    return min(runs, key=seed).id if runs else None
+
+
+def seed(run: RecordedRun) -> tuple[int, str]:
+    """In the order of numbers, whatever a record from elsewhere has in its place."""
+    text = run.params.get("seed", "")
+    return len(text), text
 
 
 def setting(trials: Trials, place: int, row: Mapping[str, Any]) -> dict[str, Any]:

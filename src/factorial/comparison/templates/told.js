@@ -49,6 +49,7 @@ const page = JSON.parse(document.getElementById("document").textContent);
 
   // By key there is no pointer: the mark is in sight and outlined, and what it tells is spoken too
   function walked(event, marks) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own: back, say
     const step = STEPS[event.key];
     if (event.key === "Escape") hush();
     if (event.key === "Enter") told?.dispatchEvent(new MouseEvent("click", { bubbles: true }));
